@@ -1,0 +1,1 @@
+//! The oracles: what decides whether learner code is right. For checks only.

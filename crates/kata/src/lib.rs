@@ -1,0 +1,35 @@
+//! What learner code and checks build on.
+//!
+//! Code written against `kata::sync`, `kata::cell`, `kata::thread` and `kata::hint` compiles in three worlds; a
+//! feature picks the world:
+//!
+//! | world | feature | what `kata` is |
+//! |---|---|---|
+//! | std | none | plain re-exports of `std`: nothing between the code and the machine |
+//! | loom | `loom` | every execution the C11 model allows within a preemption bound, explored one by one |
+//! | shuttle | `shuttle` | sequentially consistent executions, sampled by several schedulers |
+//!
+//! In the two model worlds every operation is recorded, so that a failure can be drawn in the learner's own lines.
+//! If both features are on, loom wins.
+
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+mod record;
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+mod watch;
+
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+#[path = "facade/std.rs"]
+mod world;
+
+#[cfg(feature = "loom")]
+#[path = "facade/loom.rs"]
+mod world;
+
+#[cfg(all(feature = "shuttle", not(feature = "loom")))]
+#[path = "facade/shuttle.rs"]
+mod world;
+
+pub use world::{Canary, cell, hint, sync, thread};
+
+#[cfg(feature = "check")]
+pub mod check;
