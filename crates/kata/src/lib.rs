@@ -17,19 +17,28 @@ mod record;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod watch;
 
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+#[path = "facade/model.rs"]
+mod world;
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 #[path = "facade/std.rs"]
 mod world;
 
 #[cfg(feature = "loom")]
 #[path = "facade/loom.rs"]
-mod world;
-
+mod engine;
 #[cfg(all(feature = "shuttle", not(feature = "loom")))]
 #[path = "facade/shuttle.rs"]
-mod world;
+mod engine;
 
 pub use world::{Canary, cell, hint, sync, thread};
 
 #[cfg(feature = "check")]
 pub mod check;
+
+#[doc(hidden)]
+#[cfg(feature = "loom")]
+pub use loom as __engine;
+#[doc(hidden)]
+#[cfg(all(feature = "shuttle", not(feature = "loom")))]
+pub use shuttle as __engine;

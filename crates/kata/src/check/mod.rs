@@ -1,1 +1,46 @@
 //! The oracles: what decides whether learner code is right. For checks only.
+//!
+//! | oracle | world | what it explores |
+//! |---|---|---|
+//! | [`exhaustive`] | loom | every execution within a bound on preemptions |
+//! | [`randomized`] | shuttle | a portfolio of schedulers with fixed seeds |
+//! | [`non_blocking`] | shuttle | one thread stopped at every point: the others must finish |
+//! | [`linearizable`] | shuttle | histories against a sequential specification |
+//! | [`Stress`] | std | real threads, rounds not seconds |
+
+mod report;
+
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+mod explore;
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+mod timeline;
+
+#[cfg(feature = "loom")]
+mod exhaustive;
+#[cfg(feature = "loom")]
+pub use exhaustive::{Coverage, Exhaustive, exhaustive};
+
+#[cfg(all(feature = "shuttle", not(feature = "loom")))]
+mod linearizable;
+#[cfg(all(feature = "shuttle", not(feature = "loom")))]
+mod non_blocking;
+#[cfg(all(feature = "shuttle", not(feature = "loom")))]
+mod randomized;
+#[cfg(all(feature = "shuttle", not(feature = "loom")))]
+pub use {
+    linearizable::linearizable,
+    non_blocking::{Body, non_blocking},
+    randomized::{Randomized, randomized},
+};
+
+pub mod linearizability;
+pub use report::{Report, Step};
+
+/// Read-modify-writes, failed ones included, that the current model thread has performed in this execution.
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+pub fn rmw_count() -> usize {
+    use crate::record::{self, Op};
+    let thread = record::current();
+    let own = |event: &&record::Event| event.thread == thread && matches!(event.op, Op::Rmw { .. });
+    record::with(|record| record.events.iter().filter(own).count())
+}

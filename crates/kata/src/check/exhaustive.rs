@@ -1,0 +1,173 @@
+//! Every execution of a small program that the memory model allows, within a bound on preemptions: loom.
+
+use super::explore;
+use super::report::{self, Report};
+use super::timeline::Context;
+use crate::record::{self, Mapping, Pass};
+use std::sync::Arc;
+
+/// Explores all executions of `model` with at most three preemptions. See [`Exhaustive`].
+///
+/// # Panics
+/// If an execution fails. The picture of the first one that does goes to stderr.
+pub fn exhaustive<F: Fn() + Send + Sync + 'static>(model: F) {
+    Exhaustive::new().run(model);
+}
+
+/// How many executions an exploration consisted of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Coverage {
+    /// Executions explored, over all passes.
+    pub executions: usize,
+    /// Passes: more than one where SeqCst accesses are mapped in two ways, or where the adversary has something to do.
+    pub passes: usize,
+}
+
+/// An exploration of all executions within a bound.
+///
+/// It always runs to completion. What it cannot see: more preemptions than the bound allows, load buffering, and a
+/// SeqCst read-modify-write on an unrelated location that C++20 does not count as a full fence.
+#[derive(Clone, Debug)]
+pub struct Exhaustive {
+    preemptions: usize,
+    branches: usize,
+    leaks: bool,
+    raw: bool,
+}
+
+impl Default for Exhaustive {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Exhaustive {
+    /// At most three preemptions, at most 2000 scheduling points an execution.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            preemptions: 3,
+            branches: 2_000,
+            leaks: false,
+            raw: false,
+        }
+    }
+
+    /// How often a thread may be interrupted although it could go on.
+    #[must_use]
+    pub fn preemptions(self, preemptions: usize) -> Self {
+        Self {
+            preemptions,
+            ..self
+        }
+    }
+
+    /// How many scheduling points an execution may have; one with more is inconclusive and fails the check.
+    #[must_use]
+    pub fn branches(self, branches: usize) -> Self {
+        Self { branches, ..self }
+    }
+
+    /// Also fails if memory that the model allocated is still allocated when it returns.
+    #[must_use]
+    pub fn no_leaks(self) -> Self {
+        Self {
+            leaks: true,
+            ..self
+        }
+    }
+
+    /// The engine as it is, without corrections and without the adversary. For comparisons only: it rejects right
+    /// programs.
+    #[must_use]
+    pub fn raw_engine(self) -> Self {
+        Self { raw: true, ..self }
+    }
+
+    /// Explores `model`.
+    ///
+    /// # Panics
+    /// If an execution fails. The picture of the first one that does goes to stderr.
+    pub fn run<F: Fn() + Send + Sync + 'static>(self, model: F) -> Coverage {
+        self.explore(model)
+            .unwrap_or_else(|report| explore::fail(&report))
+    }
+
+    /// As [`run`](Self::run), without a panic or a picture on stderr.
+    ///
+    /// A deadlock whose threads hold guards aborts the process nonetheless: the engine panics again while it unwinds.
+    ///
+    /// # Errors
+    /// With the report of the first execution that fails.
+    pub fn explore<F: Fn() + Send + Sync + 'static>(
+        self,
+        model: F,
+    ) -> Result<Coverage, Box<Report>> {
+        let model = Arc::new(model);
+        let test = report::test_name(std::any::type_name::<F>());
+        let replay = format!("cargo test -p {} --features loom {test}", report::package());
+        let bound = self.preemptions;
+        let context = move || Context {
+            test: test.clone(),
+            world: "loom",
+            explored: format!(
+                "after {} of ? interleavings (loom, preemptions ≤ {bound})",
+                record::executions()
+            ),
+            replay: replay.clone(),
+        };
+        record::begin_exploration();
+        let mut passes = 0;
+        let mut pass = |pass: Pass| {
+            passes += 1;
+            record::begin_pass(pass);
+            explore::explore(context.clone(), || self.engine_run(&model))
+        };
+        if self.raw {
+            pass(Pass {
+                mapping: Mapping::Raw,
+                adversary: false,
+            })?;
+        } else {
+            pass(Pass {
+                mapping: Mapping::Leading,
+                adversary: false,
+            })?;
+            let (seq_cst, prey) = (record::seq_cst_seen(), record::prey_seen());
+            if seq_cst {
+                pass(Pass {
+                    mapping: Mapping::Trailing,
+                    adversary: false,
+                })?;
+            }
+            if prey {
+                pass(Pass {
+                    mapping: Mapping::Leading,
+                    adversary: true,
+                })?;
+            }
+        }
+        Ok(Coverage {
+            executions: record::executions(),
+            passes,
+        })
+    }
+
+    fn engine_run<F: Fn() + Send + Sync + 'static>(&self, model: &Arc<F>) {
+        let mut engine = loom::model::Builder::new();
+        engine.max_branches = self.branches;
+        engine.preemption_bound = Some(self.preemptions);
+        engine.max_permutations = None;
+        engine.max_duration = None;
+        engine.checkpoint_file = None;
+        engine.location = false;
+        engine.log = false;
+        let model = Arc::clone(model);
+        let leaks = self.leaks;
+        engine.check(move || {
+            explore::begin_execution();
+            model();
+            explore::end_execution(leaks);
+        });
+    }
+}

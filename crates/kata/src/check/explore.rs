@@ -1,0 +1,190 @@
+//! What the model checks share: running an exploration, and turning its first failure into a report.
+
+use super::report::{self, Report};
+use super::timeline::{self, Context};
+use crate::record;
+use std::cell::RefCell;
+use std::io::Write as _;
+use std::panic::{self, AssertUnwindSafe, PanicHookInfo};
+use std::sync::Once;
+
+thread_local! {
+    static CONTEXT: RefCell<Option<Box<dyn Fn() -> Context>>> = const { RefCell::new(None) };
+    static FAILED: RefCell<Option<Report>> = const { RefCell::new(None) };
+}
+
+/// Installs the hook that takes the picture at the moment of the panic: afterwards the stacks unwind, and an engine
+/// whose guards are alive then may abort the process.
+///
+/// Called inside the first execution, for an engine that installs a hook of its own does so before it.
+fn install_hook() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let previous = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if record::in_execution() {
+                on_panic(info);
+            } else {
+                previous(info);
+            }
+        }));
+    });
+}
+
+fn message(payload: &(dyn std::any::Any + Send)) -> String {
+    payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without a message".to_owned())
+}
+
+/// The message of a panic whose report is ready.
+const PREPARED: &str = "kata: see the report";
+
+/// Fails the running execution with a picture of its own.
+#[cfg(all(feature = "shuttle", not(feature = "loom")))]
+pub(super) fn fail_with(
+    headline: &str,
+    why: &str,
+    threads: Vec<String>,
+    steps: Vec<report::Step>,
+) -> ! {
+    let _aside = crate::watch::aside();
+    if let Some(context) = CONTEXT.with_borrow(|context| context.as_ref().map(|context| context()))
+    {
+        let Context {
+            test,
+            world,
+            explored,
+            replay,
+        } = context;
+        let mut report = Report {
+            schema: report::SCHEMA,
+            test,
+            world,
+            headline: headline.to_owned(),
+            explored,
+            why: why.to_owned(),
+            threads,
+            steps,
+            replay,
+            text: String::new(),
+        };
+        report.draw();
+        FAILED.set(Some(report));
+    }
+    panic!("{PREPARED}")
+}
+
+fn on_panic(info: &PanicHookInfo<'_>) {
+    let _aside = crate::watch::aside();
+    let message = message(info.payload());
+    if message == PREPARED {
+        return;
+    }
+    // The process is about to abort: a destructor has panicked while the stack unwound.
+    if message.starts_with("panic in a ") || message.contains("cannot unwind") {
+        if let Some(report) = FAILED.take()
+            && !SHOUTED.replace(true)
+        {
+            shout(&report);
+        }
+        return;
+    }
+    let Some(context) = CONTEXT.with_borrow(|context| context.as_ref().map(|context| context()))
+    else {
+        return;
+    };
+    // A second panic while the first one unwinds tells nothing new; one that comes after the first was caught does.
+    let caught = FAILED.with_borrow(|failed| failed.is_none()) || !unwinding();
+    if !caught {
+        return;
+    }
+    let report =
+        record::with(|record| timeline::report(record, context, &message, info.location()));
+    // An engine that gives up cannot unwind when guards are alive.
+    if matches!(
+        report.headline.as_str(),
+        "deadlock" | "inconclusive: unbounded spinning"
+    ) {
+        shout(&report);
+        SHOUTED.set(true);
+    }
+    FAILED.set(Some(report));
+    DEPTH.set(record::with(|record| record.events.len()));
+}
+
+thread_local! {
+    static DEPTH: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    static SHOUTED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
+/// Nothing is recorded while a stack unwinds, so an execution that has gone on has caught its panic.
+fn unwinding() -> bool {
+    DEPTH.get() == record::with(|record| record.events.len())
+}
+
+/// Prints past libtest's capture, which is lost when the process aborts.
+fn shout(report: &Report) {
+    let _ = std::io::stderr().write_all(format!("\n{}\n", report.text).as_bytes());
+    report::deliver(report);
+}
+
+/// Begins an execution inside the engine.
+pub(super) fn begin_execution() {
+    install_hook();
+    record::begin_execution();
+    FAILED.set(None);
+}
+
+/// Ends an execution inside the engine; `leaks` makes memory that is still allocated a failure.
+pub(super) fn end_execution(leaks: bool) {
+    let (blocks, bytes) = crate::watch::live();
+    if crate::watch::take_double_free() {
+        crate::world::fail(
+            "double free",
+            "Some memory was freed twice in this execution.",
+        );
+    }
+    if leaks && blocks > 0 {
+        let why = format!(
+            "{blocks} blocks of {bytes} bytes in all are still allocated at the end of the execution."
+        );
+        crate::world::fail("leak", &why);
+    }
+    record::end_execution();
+}
+
+/// Runs an exploration.
+///
+/// # Errors
+/// With the report of its first failure.
+pub(super) fn explore(
+    context: impl Fn() -> Context + 'static,
+    run: impl FnOnce(),
+) -> Result<(), Box<Report>> {
+    CONTEXT.set(Some(Box::new(context)));
+    SHOUTED.set(false);
+    let outcome = panic::catch_unwind(AssertUnwindSafe(run));
+    let context = CONTEXT.take().expect("set above");
+    let Err(payload) = outcome else {
+        FAILED.set(None);
+        return Ok(());
+    };
+    record::abandon_execution();
+    let report = FAILED.take().unwrap_or_else(|| {
+        // The engine found it after the execution had ended, or before it began.
+        record::with(|record| timeline::report(record, context(), &message(&*payload), None))
+    });
+    Err(Box::new(report))
+}
+
+/// Fails the running test with `report`.
+pub(super) fn fail(report: &Report) -> ! {
+    if !SHOUTED.get() {
+        eprint!("\n{}\n", report.text);
+        report::deliver(report);
+    }
+    panic::resume_unwind(Box::new(report.headline.clone()))
+}

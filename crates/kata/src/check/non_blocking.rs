@@ -1,0 +1,201 @@
+//! Whether an operation is non-blocking: one thread is stopped after each of its steps in turn, and the others must
+//! finish without it (Herlihy & Shavit, *On the Nature of Progress*, 2011: lock-freedom is progress of some thread
+//! whatever the others do; a stopped thread is the harshest they can do).
+
+use super::randomized::Sample;
+use super::{explore, report};
+use crate::record;
+use shuttle::scheduler::{DataSource, RandomDataSource, Schedule, Scheduler, Task, TaskId};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// A thread of a scenario.
+pub type Body = Box<dyn FnOnce() + Send>;
+
+/// Schedules tried for each thread and each step it is stopped at.
+const SCHEDULES: usize = 8;
+
+/// Steps the others may take while one thread is stopped.
+const PATIENCE: usize = 5_000;
+
+/// Steps after which a thread that still runs is not stopped any later.
+const DEEPEST: usize = 200;
+
+/// Stops each thread of `scenario` after each of its steps, and lets the others run on.
+///
+/// `scenario` builds the shared state and returns the threads, anew for each execution. Steps are operations of the
+/// facade. All random choices come from a fixed seed.
+///
+/// # Panics
+/// If the others do not finish while one thread is stopped, or if a thread fails. The picture goes to stderr.
+pub fn non_blocking<F: Fn() -> Vec<Body> + Send + Sync + 'static>(scenario: F) {
+    let test = report::test_name(std::any::type_name::<F>());
+    let shared = Arc::new(Shared::default());
+    let scheduler = Freezer {
+        shared: Arc::clone(&shared),
+        victim: 1,
+        steps: 0,
+        round: 0,
+        reached: false,
+        run: Run::default(),
+        random: RandomDataSource::initialize(0),
+    };
+    let explored = {
+        let shared = Arc::clone(&shared);
+        move || {
+            let stop = shared.stop.lock().unwrap_or_else(PoisonError::into_inner);
+            format!(
+                "while t{} is stopped after {} steps (shuttle, execution {})",
+                stop.0,
+                stop.1,
+                record::executions()
+            )
+        }
+    };
+    let model = move || {
+        let bodies = scenario();
+        shared.bodies.store(bodies.len(), Relaxed);
+        shared.finished.store(0, Relaxed);
+        let threads: Vec<_> = bodies
+            .into_iter()
+            .map(|body| {
+                let shared = Arc::clone(&shared);
+                crate::thread::spawn(move || {
+                    body();
+                    shared.finished.fetch_add(1, Relaxed);
+                })
+            })
+            .collect();
+        for thread in threads {
+            let _ = thread.join();
+        }
+    };
+    let sample = Sample {
+        test,
+        steps: 4 * PATIENCE,
+        adversary: false,
+        leaks: false,
+        replayable: false,
+    };
+    sample
+        .run(explored, scheduler, model)
+        .unwrap_or_else(|report| explore::fail(&report));
+}
+
+/// What the scheduler and the threads of the scenario know of each other. All of it lives on one OS thread.
+#[derive(Default)]
+struct Shared {
+    bodies: AtomicUsize,
+    finished: AtomicUsize,
+    /// The victim and the step after which it is stopped, for the report.
+    stop: Mutex<(usize, usize)>,
+}
+
+/// The execution that is running.
+#[derive(Default)]
+struct Run {
+    /// Steps the victim has taken.
+    taken: usize,
+    /// Steps the others have taken since it was stopped.
+    waited: usize,
+    released: bool,
+}
+
+/// Stops one task after a number of steps until all others have finished.
+struct Freezer {
+    shared: Arc<Shared>,
+    victim: usize,
+    steps: usize,
+    round: usize,
+    /// Some round of this step has stopped the victim.
+    reached: bool,
+    run: Run,
+    random: RandomDataSource,
+}
+
+impl Freezer {
+    fn frozen(&self) -> bool {
+        self.run.taken > self.steps && !self.run.released
+    }
+
+    fn stuck(&self, how: &str) -> ! {
+        let thread =
+            record::with(|record| record.threads.get(self.victim).cloned().unwrap_or_default());
+        let why = format!(
+            "{thread} is stopped where it stands, as if the operating system had taken its processor away, and {how}. \
+             A non-blocking operation never waits for another thread: it completes that thread's step itself, or \
+             tries again because somebody else has succeeded."
+        );
+        crate::world::fail("blocking: the others cannot finish", &why)
+    }
+}
+
+impl Scheduler for Freezer {
+    fn new_execution(&mut self) -> Option<Schedule> {
+        if record::executions() > 0 {
+            self.reached |= self.run.taken > self.steps;
+            self.round += 1;
+            if self.round == SCHEDULES {
+                self.round = 0;
+                self.steps += 1;
+                // The victim always finished before it could be stopped: on to the next one.
+                if !std::mem::take(&mut self.reached) || self.steps > DEEPEST {
+                    self.steps = 0;
+                    self.victim += 1;
+                }
+            }
+            if self.victim > self.shared.bodies.load(Relaxed) {
+                return None;
+            }
+        }
+        self.run = Run::default();
+        *self
+            .shared
+            .stop
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = (self.victim, self.steps);
+        let seed = (self.victim * 1_000_000 + self.steps * 1_000 + self.round) as u64;
+        self.random = RandomDataSource::initialize(seed);
+        Some(Schedule::new(self.random.reinitialize()))
+    }
+
+    fn next_task(
+        &mut self,
+        runnable: &[&Task],
+        _current: Option<TaskId>,
+        _is_yielding: bool,
+    ) -> Option<TaskId> {
+        let victim = TaskId::from(self.victim);
+        let others: Vec<TaskId> = runnable
+            .iter()
+            .map(|task| task.id())
+            .filter(|&id| id != victim)
+            .collect();
+        if self.frozen() {
+            if others.is_empty() {
+                if self.shared.finished.load(Relaxed) + 1 < self.shared.bodies.load(Relaxed) {
+                    self.stuck("every other thread that has not finished is blocked");
+                }
+                self.run.released = true;
+                return Some(victim);
+            }
+            self.run.waited += 1;
+            if self.run.waited > PATIENCE {
+                self.stuck("the others have run on for thousands of steps without finishing");
+            }
+            return Some(others[self.random.next_u64() as usize % others.len()]);
+        }
+        let chosen = runnable[self.random.next_u64() as usize % runnable.len()].id();
+        if chosen == victim {
+            self.run.taken += 1;
+            if self.frozen() && !others.is_empty() {
+                return Some(others[self.random.next_u64() as usize % others.len()]);
+            }
+        }
+        Some(chosen)
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.random.next_u64()
+    }
+}

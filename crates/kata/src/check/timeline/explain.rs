@@ -1,0 +1,649 @@
+//! The last sentence of a picture: which edge is missing.
+//!
+//! The recorded operations form a graph: program order, spawn and join, locks, and the edges by which a store
+//! synchronises with a load that reads from it. What a load has read from is not recorded; it is taken to be the most
+//! recent store of the value it returned. A second kind of edge, at a price, stands for a store and a load that reads from
+//! it but whose orderings do not synchronise. The cheapest path from one access to the other then consists
+//! of what is missing; if there is none, no ordering would help.
+
+use super::Picture;
+use crate::record::{Event, NO_OBJECT, Op, Record, Value};
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Release, SeqCst};
+
+fn releases(order: Ordering) -> bool {
+    matches!(order, Release | AcqRel | SeqCst)
+}
+
+fn acquires(order: Ordering) -> bool {
+    matches!(order, Acquire | AcqRel | SeqCst)
+}
+
+/// What an event has stored in an atomic, and with which ordering.
+fn stored(op: &Op) -> Option<(Value, Ordering)> {
+    match *op {
+        Op::Store { order, value } => Some((value, order)),
+        Op::Rmw {
+            order,
+            written: Some(value),
+            ..
+        } => Some((value, order)),
+        _ => None,
+    }
+}
+
+/// What an event has read from an atomic, and with which ordering.
+fn loaded(op: &Op) -> Option<(Value, Ordering)> {
+    match *op {
+        Op::Load {
+            order,
+            value: Some(value),
+        } => Some((value, order)),
+        Op::Rmw {
+            order,
+            failure,
+            read: Some(value),
+            written,
+            ..
+        } => Some((
+            value,
+            if written.is_some() {
+                order
+            } else {
+                failure.unwrap_or(order)
+            },
+        )),
+        _ => None,
+    }
+}
+
+/// Whether two operations on one cell or atomic must not be concurrent.
+fn conflict(one: &Op, other: &Op) -> bool {
+    let exclusive = |op: &Op| matches!(op, Op::CellWrite | Op::Exclusive(_));
+    let access = |op: &Op| {
+        exclusive(op) || matches!(op, Op::CellRead) || stored(op).is_some() || loaded(op).is_some()
+    };
+    (exclusive(one) && access(other)) || (access(one) && exclusive(other))
+}
+
+/// A store that was read, and what would have made the two synchronise.
+#[derive(Clone, Copy)]
+struct Missing {
+    store: usize,
+    load: usize,
+    release: bool,
+    acquire: bool,
+}
+
+pub(super) struct Graph<'a> {
+    events: &'a [Event],
+    edges: Vec<Vec<(usize, Option<Missing>)>>,
+}
+
+impl<'a> Graph<'a> {
+    pub(super) fn new(record: &Record, events: &'a [Event]) -> Self {
+        let mut graph = Self {
+            events,
+            edges: vec![Vec::new(); events.len()],
+        };
+        let mut last_of = vec![None::<usize>; record.threads.len()];
+        let mut spawned_by = vec![None::<usize>; record.threads.len()];
+        let mut unlocked = HashMap::<u32, usize>::new();
+        let mut unparked = vec![None::<usize>; record.threads.len()];
+        for (index, event) in events.iter().enumerate() {
+            match last_of[event.thread].replace(index) {
+                Some(previous) => graph.edges[previous].push((index, None)),
+                None => {
+                    if let Some(parent) = spawned_by[event.thread] {
+                        graph.edges[parent].push((index, None));
+                    }
+                }
+            }
+            match event.op {
+                Op::Spawn(child) => spawned_by[child] = Some(index),
+                Op::Join(child) => {
+                    if let Some(last) = last_of[child] {
+                        graph.edges[last].push((index, None));
+                    }
+                }
+                Op::Unpark(target) => unparked[target] = Some(index),
+                Op::Park { spurious: false } => {
+                    if let Some(unpark) = unparked[event.thread] {
+                        graph.edges[unpark].push((index, None));
+                    }
+                }
+                Op::Unlock => {
+                    unlocked.insert(event.object, index);
+                }
+                Op::Lock(_)
+                | Op::TryLock {
+                    acquired: Some(true),
+                    ..
+                } => {
+                    if let Some(&unlock) = unlocked.get(&event.object) {
+                        graph.edges[unlock].push((index, None));
+                    }
+                }
+                _ => {}
+            }
+            if let Some((_, order)) = loaded(&event.op)
+                && let Some(store) = graph.reads_from(index)
+            {
+                graph.synchronise(store, index, order);
+            }
+        }
+        graph
+    }
+
+    /// The store whose value the load at `load` has returned.
+    fn reads_from(&self, load: usize) -> Option<usize> {
+        let event = &self.events[load];
+        let (value, _) = loaded(&event.op)?;
+        (0..load).rev().find(|&index| {
+            let other = &self.events[index];
+            other.object == event.object
+                && stored(&other.op).is_some_and(|(written, _)| written.bits == value.bits)
+        })
+    }
+
+    fn synchronise(&mut self, store: usize, load: usize, order: Ordering) {
+        let mut heads = Vec::new();
+        let mut link = store;
+        loop {
+            let event = &self.events[link];
+            if stored(&event.op).is_some_and(|(_, order)| releases(order)) {
+                heads.push(link);
+            }
+            let fence = (0..link).rev().find(|&index| {
+                self.events[index].thread == event.thread
+                    && matches!(self.events[index].op, Op::Fence(order) if releases(order))
+            });
+            heads.extend(fence);
+            // A read-modify-write continues the release sequence of what it has read.
+            match (loaded(&event.op).is_some(), self.reads_from(link)) {
+                (true, Some(previous)) if previous < link => link = previous,
+                _ => break,
+            }
+        }
+        let thread = self.events[load].thread;
+        let tail = if acquires(order) {
+            Some(load)
+        } else {
+            (load + 1..self.events.len()).find(|&index| {
+                self.events[index].thread == thread
+                    && matches!(self.events[index].op, Op::Fence(order) if acquires(order))
+            })
+        };
+        let acquire = tail.is_none();
+        let tail = tail.unwrap_or(load);
+        for &head in &heads {
+            let missing = acquire.then_some(Missing {
+                store,
+                load,
+                release: false,
+                acquire,
+            });
+            self.edges[head].push((tail, missing));
+        }
+        if !heads.contains(&store) {
+            self.edges[store].push((
+                tail,
+                Some(Missing {
+                    store,
+                    load,
+                    release: true,
+                    acquire,
+                }),
+            ));
+        }
+    }
+
+    /// What is missing on the cheapest path from `from` to `to`; `None` if there is no path.
+    fn missing(&self, from: usize, to: usize) -> Option<Vec<Missing>> {
+        let mut best = vec![usize::MAX; self.events.len()];
+        let mut came = vec![None::<(usize, Option<Missing>)>; self.events.len()];
+        best[from] = 0;
+        // Every edge leads forward in time, so one sweep settles all.
+        for node in from..self.events.len() {
+            if best[node] == usize::MAX {
+                continue;
+            }
+            for &(next, missing) in &self.edges[node] {
+                let price = best[node]
+                    + missing.map_or(0, |missing| {
+                        usize::from(missing.release) + usize::from(missing.acquire)
+                    });
+                if price < best[next] {
+                    best[next] = price;
+                    came[next] = Some((node, missing));
+                }
+            }
+        }
+        (best[to] != usize::MAX).then(|| {
+            let mut found = Vec::new();
+            let mut node = to;
+            while let Some((previous, missing)) = came[node] {
+                found.extend(missing);
+                node = previous;
+            }
+            found.reverse();
+            found
+        })
+    }
+}
+
+/// An explanation, and the events it speaks of.
+pub(super) struct Why {
+    pub text: String,
+    pub speaks_of: Vec<usize>,
+}
+
+fn sentence(picture: &Picture, missing: &Missing) -> String {
+    let Missing {
+        store,
+        load,
+        release,
+        acquire,
+    } = *missing;
+    let order = |index: usize, load: bool| {
+        let op = &picture.events[index].op;
+        let (_, order) =
+            if load { loaded(op) } else { stored(op) }.expect("an edge joins a store and a load");
+        format!("{order:?}")
+    };
+    let (from, to) = (picture.step(store), picture.step(load));
+    let thread = picture.thread(picture.events[store].thread);
+    match (release, acquire) {
+        (true, false) => format!(
+            "{to} read what {from} stored, but {from} is {}: it publishes nothing that {thread} did before it. \
+             It needs Release.",
+            order(store, false)
+        ),
+        (false, true) => format!(
+            "{to} read what {from} released, but {to} is {}: it sees nothing that {thread} did before. It needs Acquire.",
+            order(load, true)
+        ),
+        _ => format!(
+            "{to} read what {from} stored, but {from} is {} and {to} is {}: it takes a Release store that is read by \
+             an Acquire load to order what stands before the one before what stands after the other.",
+            order(store, false),
+            order(load, true)
+        ),
+    }
+}
+
+/// Two accesses to one cell that nothing orders; the later one is the last event.
+pub(super) fn race(picture: &Picture, record: &Record) -> Why {
+    let last = picture.events.len() - 1;
+    let failing = &picture.events[last];
+    let graph = Graph::new(record, &picture.events);
+    let mut rivals = (0..last).rev().filter(|&index| {
+        let event = &picture.events[index];
+        event.object == failing.object
+            && event.thread != failing.thread
+            && conflict(&event.op, &failing.op)
+    });
+    let unordered = |&index: &usize| {
+        graph
+            .missing(index, last)
+            .is_none_or(|missing| !missing.is_empty())
+    };
+    let what = |op: &Op| match op {
+        Op::CellRead => "read",
+        Op::CellWrite => "write",
+        Op::Exclusive("drop") => "drop",
+        Op::Exclusive(_) => "exclusive access",
+        _ => "access",
+    };
+    let (from, opening) = if let Some(rival) = rivals.find(unordered) {
+        let event = &picture.events[rival];
+        let opening = format!(
+            "{} races with {}: nothing orders {}'s {} before it.",
+            capital(picture.step(last)),
+            picture.step(rival),
+            picture.thread(event.thread),
+            what(&event.op)
+        );
+        (Some(rival), opening)
+    } else if let Some(object) = record.objects.get(failing.object as usize)
+        && object.creator != failing.thread
+    {
+        let next =
+            (object.born..last).find(|&index| picture.events[index].thread == object.creator);
+        let opening = format!(
+            "{} touches what {} has initialised at {}:{}, and nothing orders that initialisation before it.",
+            capital(picture.step(last)),
+            picture.thread(object.creator),
+            object.created.file().rsplit('/').next().unwrap_or_default(),
+            object.created.line()
+        );
+        (next, opening)
+    } else {
+        return Why {
+            text: "Another access to the same memory is not ordered before this one.".into(),
+            speaks_of: vec![],
+        };
+    };
+    let mut speaks_of: Vec<usize> = from.into_iter().collect();
+    let path = from.and_then(|from| graph.missing(from, last));
+    let closing = match path {
+        Some(missing) if !missing.is_empty() => {
+            speaks_of.extend(
+                missing
+                    .iter()
+                    .flat_map(|missing| [missing.store, missing.load]),
+            );
+            missing
+                .iter()
+                .map(|missing| capital(sentence(picture, missing)))
+                .collect::<Vec<_>>()
+                .join(" ")
+        }
+        _ => {
+            let from_thread = from.map_or_else(
+                || "the other thread".into(),
+                |from| picture.thread(picture.events[from].thread),
+            );
+            format!(
+                "No chain of reads leads from there to here: {} has read nothing that {from_thread} stored afterwards. \
+                 No ordering can help; the two accesses must be kept apart.",
+                picture.thread(failing.thread)
+            )
+        }
+    };
+    Why {
+        text: format!("{opening} {closing}"),
+        speaks_of,
+    }
+}
+
+/// The last load that returned an old value, and why it could.
+pub(super) fn stale(picture: &Picture, record: &Record) -> Option<Why> {
+    let events = &picture.events;
+    let (load, store) = (0..events.len()).rev().find_map(|load| {
+        let event = &events[load];
+        let Op::Load {
+            value: Some(value), ..
+        } = event.op
+        else {
+            return None;
+        };
+        let store = (0..load).rev().find(|&index| {
+            events[index].object == event.object && stored(&events[index].op).is_some()
+        })?;
+        let (written, _) = stored(&events[store].op)?;
+        (written.bits != value.bits && events[store].thread != event.thread)
+            .then_some((load, store))
+    })?;
+    let graph = Graph::new(record, events);
+    let opening = format!(
+        "{} returned an old value although {} had stored a newer one: nothing orders {} before {}.",
+        capital(picture.step(load)),
+        picture.step(store),
+        picture.step(store),
+        picture.step(load)
+    );
+    let mut speaks_of = vec![load, store];
+    let closing = match graph.missing(store, load) {
+        Some(missing) if !missing.is_empty() => {
+            speaks_of.extend(
+                missing
+                    .iter()
+                    .flat_map(|missing| [missing.store, missing.load]),
+            );
+            missing
+                .iter()
+                .map(|missing| capital(sentence(picture, missing)))
+                .collect::<Vec<_>>()
+                .join(" ")
+        }
+        _ => {
+            let (closing, more) = store_buffering(picture, load, store)?;
+            speaks_of.extend(more);
+            closing
+        }
+    };
+    Some(Why {
+        text: format!("{opening} {closing}"),
+        speaks_of,
+    })
+}
+
+/// A store followed by a load of something else, in both threads: only a full fence in each keeps their order.
+fn store_buffering(picture: &Picture, load: usize, store: usize) -> Option<(String, Vec<usize>)> {
+    let events = &picture.events;
+    let thread = events[load].thread;
+    let own = (0..load).rev().find(|&index| {
+        events[index].thread == thread
+            && events[index].object != events[load].object
+            && stored(&events[index].op).is_some()
+    })?;
+    let full_fence = |from: usize, to: usize, thread: usize| {
+        (from..to).any(|index| {
+            events[index].thread == thread && matches!(events[index].op, Op::Fence(SeqCst))
+        })
+    };
+    let sequential = |index: usize| match events[index].op {
+        Op::Load { order, .. } | Op::Store { order, .. } | Op::Rmw { order, .. } => order == SeqCst,
+        _ => false,
+    };
+    let other = events[store].thread;
+    let theirs = (store + 1..events.len()).find(|&index| {
+        events[index].thread == other
+            && events[index].object == events[own].object
+            && loaded(&events[index].op).is_some()
+    });
+    let mut lacking = Vec::new();
+    if !full_fence(own, load, thread) && !(sequential(own) && sequential(load)) {
+        lacking.push(format!(
+            "{} between {} and {}",
+            picture.thread(thread),
+            picture.step(own),
+            picture.step(load)
+        ));
+    }
+    if let Some(theirs) = theirs
+        && !full_fence(store, theirs, other)
+        && !(sequential(store) && sequential(theirs))
+    {
+        lacking.push(format!(
+            "{} between {} and {}",
+            picture.thread(other),
+            picture.step(store),
+            picture.step(theirs)
+        ));
+    }
+    if lacking.is_empty() {
+        return None;
+    }
+    let text = format!(
+        "A store followed by a load of something else may take effect in the other order (store buffering), and \
+         Release and Acquire do not prevent it. A fence(SeqCst), or SeqCst on the store and on the load, is missing in {}.",
+        lacking.join(" and in ")
+    );
+    Some((text, [Some(own), theirs].into_iter().flatten().collect()))
+}
+
+/// What each blocked thread waits for. The blocked operations are the last events.
+pub(super) fn deadlock(picture: &Picture) -> Why {
+    let events = &picture.events;
+    let mut speaks_of = Vec::new();
+    let mut sentences = Vec::new();
+    for blocked in picture.performed..events.len() {
+        let event = &events[blocked];
+        let who = picture.thread(event.thread);
+        let earlier = |found: &dyn Fn(&Event) -> bool| {
+            (0..blocked.min(picture.performed))
+                .rev()
+                .find(|&index| found(&events[index]))
+        };
+        let sentence = match event.op {
+            Op::Lock(_) => {
+                let holder = earlier(&|other| {
+                    other.object == event.object
+                        && matches!(
+                            other.op,
+                            Op::Lock(_)
+                                | Op::TryLock {
+                                    acquired: Some(true),
+                                    ..
+                                }
+                        )
+                });
+                match holder {
+                    Some(holder) => {
+                        speaks_of.push(holder);
+                        let owner = events[holder].thread;
+                        let owner = if owner == event.thread {
+                            "itself".into()
+                        } else {
+                            picture.thread(owner)
+                        };
+                        format!(
+                            "{who} waits for {}, held by {owner} since {}.",
+                            picture.name(event.object),
+                            picture.step(holder)
+                        )
+                    }
+                    None => format!("{who} waits for {}.", picture.name(event.object)),
+                }
+            }
+            Op::Wait { .. } => {
+                match earlier(&|other| {
+                    other.object == event.object && matches!(other.op, Op::Notify(_))
+                }) {
+                    Some(notify) => {
+                        speaks_of.push(notify);
+                        format!(
+                            "{who} waits on {}, but the last notification, {}, has already happened: nobody will wake it.",
+                            picture.name(event.object),
+                            picture.step(notify)
+                        )
+                    }
+                    None => format!(
+                        "{who} waits on {}, and nobody ever notifies it.",
+                        picture.name(event.object)
+                    ),
+                }
+            }
+            Op::Park { .. } => match earlier(
+                &|other| matches!(other.op, Op::Unpark(target) if target == event.thread),
+            ) {
+                Some(unpark) => {
+                    speaks_of.push(unpark);
+                    format!(
+                        "{who} is parked; its last unpark, {}, has already been used up.",
+                        picture.step(unpark)
+                    )
+                }
+                None => format!("{who} is parked, and nobody ever unparks it."),
+            },
+            Op::Join(target) => format!("{who} waits for {} to end.", picture.thread(target)),
+            _ => format!("{who} is stuck."),
+        };
+        sentences.push(sentence);
+    }
+    Why {
+        text: sentences.join(" "),
+        speaks_of,
+    }
+}
+
+/// What the adversary did to the thread that failed last, if anything.
+pub(super) fn adversary(picture: &Picture, thread: usize) -> Option<Why> {
+    let own = |&index: &usize| picture.events[index].thread == thread;
+    let last = (0..picture.events.len())
+        .rev()
+        .filter(own)
+        .take(12)
+        .find(|&index| {
+            matches!(
+                picture.events[index].op,
+                Op::Wait { spurious: true }
+                    | Op::Park { spurious: true }
+                    | Op::Rmw { spurious: true, .. }
+            )
+        })?;
+    let step = capital(picture.step(last));
+    let text = match picture.events[last].op {
+        Op::Rmw { .. } => format!(
+            "{step} failed although the value was the expected one: compare_exchange_weak may do that at any time. Use it \
+             in a loop, or use compare_exchange."
+        ),
+        Op::Park { .. } => format!(
+            "{step} returned although nobody unparked the thread: park may do that at any time. Park in a loop that \
+             looks again whether there is still a reason to wait."
+        ),
+        _ => format!(
+            "{step} returned although nobody notified: wait may do that at any time. Wait in a loop that checks the \
+             condition again."
+        ),
+    };
+    Some(Why {
+        text,
+        speaks_of: vec![last],
+    })
+}
+
+/// Two accesses to one cell at the same time; the later one is the last event.
+pub(super) fn overlap(picture: &Picture, why: &str) -> Why {
+    let last = picture.events.len() - 1;
+    let failing = &picture.events[last];
+    let inside = (0..last).rev().find(|&index| {
+        let event = &picture.events[index];
+        event.object == failing.object
+            && event.thread != failing.thread
+            && conflict(&event.op, &failing.op)
+    });
+    let Some(inside) = inside else {
+        return Why {
+            text: why.to_owned(),
+            speaks_of: Vec::new(),
+        };
+    };
+    let text = format!(
+        "{} begins while {} is still inside {}. {why}",
+        capital(picture.step(last)),
+        picture.thread(picture.events[inside].thread),
+        picture.step(inside)
+    );
+    Why {
+        text,
+        speaks_of: vec![inside],
+    }
+}
+
+/// Who freed what the last event touches.
+pub(super) fn freed(picture: &Picture, why: &str) -> Why {
+    let last = picture.events.len() - 1;
+    let object = picture.events[last].object;
+    let dropped = (0..last).rev().find(|&index| {
+        object != NO_OBJECT
+            && picture.events[index].object == object
+            && matches!(picture.events[index].op, Op::Exclusive("drop"))
+    });
+    match dropped {
+        Some(dropped) => Why {
+            text: format!(
+                "{} touches {}, which {} freed in {}.",
+                capital(picture.step(last)),
+                picture.name(object),
+                picture.thread(picture.events[dropped].thread),
+                picture.step(dropped)
+            ),
+            speaks_of: vec![dropped],
+        },
+        None => Why {
+            text: why.to_owned(),
+            speaks_of: Vec::new(),
+        },
+    }
+}
+
+fn capital(text: impl Into<String>) -> String {
+    let text = text.into();
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}

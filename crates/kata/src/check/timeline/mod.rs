@@ -1,0 +1,441 @@
+//! The timeline: what happened, in the learner's own lines, a column a thread, the failing step last.
+
+mod explain;
+mod source;
+
+use super::report::{Report, SCHEMA, Step};
+use crate::record::{Event, Kind, NO_OBJECT, Op, Record, Site, Value};
+use std::collections::HashMap;
+use std::panic::Location;
+
+/// More steps than these are elided to the ones that matter.
+const LONG: usize = 40;
+
+/// How many of each thread's last steps are always shown.
+const TAIL: usize = 3;
+
+/// What kind of failure a panic message stands for.
+enum Failure {
+    Race,
+    Freed(String),
+    Deadlock,
+    /// Nobody got anywhere within the bound on steps.
+    Spinning,
+    /// Found by an oracle, which says what and why.
+    Stated {
+        headline: String,
+        why: String,
+    },
+    /// An assertion of the check, or a panic in the code under test.
+    Panic,
+}
+
+fn classify(message: &str) -> Failure {
+    if let Some(stated) = message.strip_prefix(crate::world::FAILURE) {
+        let (headline, why) = stated.split_once('\n').unwrap_or((stated, ""));
+        return match headline {
+            "use after free" | "double free" => Failure::Freed(why.to_owned()),
+            _ => Failure::Stated {
+                headline: headline.to_owned(),
+                why: why.to_owned(),
+            },
+        };
+    }
+    if message.contains("Causality violation")
+        || message.contains("currently writing to cell")
+        || message.contains("currently reading from cell")
+    {
+        Failure::Race
+    } else if message.starts_with("deadlock") {
+        Failure::Deadlock
+    } else if message.contains("exceeded maximum number of branches")
+        || message.contains("exceeded max_steps bound")
+    {
+        Failure::Spinning
+    } else {
+        Failure::Panic
+    }
+}
+
+/// The events of a failed execution, numbered and named.
+struct Picture {
+    events: Vec<Event>,
+    /// How many of the events were performed; the others are what threads were about to do.
+    performed: usize,
+    numbers: Vec<usize>,
+    names: Vec<String>,
+    threads: Vec<String>,
+    pointers: HashMap<u64, usize>,
+}
+
+impl Picture {
+    fn step(&self, event: usize) -> String {
+        format!("step {}", self.numbers[event])
+    }
+
+    fn thread(&self, thread: usize) -> String {
+        self.threads[thread].clone()
+    }
+
+    fn name(&self, object: u32) -> &str {
+        self.names.get(object as usize).map_or("?", String::as_str)
+    }
+
+    fn value(&self, value: Value) -> String {
+        match value.kind {
+            Kind::Bool => (value.bits != 0).to_string(),
+            Kind::Signed => (value.bits as i64).to_string(),
+            Kind::Unsigned if value.bits > u32::MAX.into() => format!("{:#x}", value.bits),
+            Kind::Unsigned => value.bits.to_string(),
+            Kind::Pointer if value.bits == 0 => "null".to_owned(),
+            Kind::Pointer => match value.bits & 7 {
+                0 => format!("p{}", self.pointers[&value.bits]),
+                low => match self.pointers.get(&(value.bits - low)) {
+                    Some(pointer) => format!("p{pointer}+{low}"),
+                    None => low.to_string(),
+                },
+            },
+        }
+    }
+
+    fn text(&self, event: &Event) -> String {
+        let name = self.name(event.object);
+        let value =
+            |value: Option<Value>| value.map_or_else(|| "…".to_owned(), |value| self.value(value));
+        match &event.op {
+            Op::Load { order, value: None } => format!("{name}.load({order:?})"),
+            Op::Load { order, value } => format!(
+                "{name}.load({order:?}) → {}",
+                self::Picture::value(self, value.unwrap())
+            ),
+            Op::Store { order, value } => {
+                format!("{name}.store({}, {order:?})", self.value(*value))
+            }
+            Op::Rmw {
+                name: method,
+                operands,
+                order,
+                failure: None,
+                read,
+                ..
+            } => {
+                let call = format!("{name}.{method}({}, {order:?})", value(operands[0]));
+                read.map_or(call.clone(), |read| {
+                    format!("{call} → {}", self.value(read))
+                })
+            }
+            Op::Rmw {
+                name: method,
+                operands,
+                order,
+                failure: Some(failure),
+                read,
+                written,
+                spurious,
+            } => {
+                let call = format!(
+                    "{name}.{method}({}, {}, {order:?}, {failure:?})",
+                    value(operands[0]),
+                    value(operands[1])
+                );
+                match (read, written) {
+                    (None, _) => call,
+                    (Some(read), Some(_)) => format!("{call} → Ok({})", self.value(*read)),
+                    (Some(read), None) if *spurious => {
+                        format!("{call} → Err({}), spurious", self.value(*read))
+                    }
+                    (Some(read), None) => format!("{call} → Err({})", self.value(*read)),
+                }
+            }
+            Op::Fence(order) => format!("fence({order:?})"),
+            Op::Exclusive("drop") => format!("{name}: drop"),
+            Op::Exclusive(how) => format!("{name}.{how}()"),
+            Op::CellRead => format!("{name}: read"),
+            Op::CellWrite => format!("{name}: write"),
+            Op::Lock(how) => format!("{name}.{how}()"),
+            Op::TryLock {
+                name: how,
+                acquired: None,
+            } => format!("{name}.{how}()"),
+            Op::TryLock {
+                name: how,
+                acquired: Some(true),
+            } => format!("{name}.{how}() → acquired"),
+            Op::TryLock {
+                name: how,
+                acquired: Some(false),
+            } => format!("{name}.{how}() → held"),
+            Op::Unlock => format!("{name}: unlock"),
+            Op::Wait { spurious: false } => format!("{name}: wait"),
+            Op::Wait { spurious: true } => format!("{name}: wait → no wake-up"),
+            Op::Notify(how) => format!("{name}.{how}()"),
+            Op::Spawn(child) => format!("spawn {}", self.threads[*child]),
+            Op::Join(child) => format!("join {}", self.threads[*child]),
+            Op::Park { spurious: false } => "park".to_owned(),
+            Op::Park { spurious: true } => "park → no wake-up".to_owned(),
+            Op::Unpark(target) => format!("unpark {}", self.threads[*target]),
+            Op::Yield => "spins".to_owned(),
+        }
+    }
+}
+
+/// Empty for the oracles' own lines: they are not the learner's.
+fn location(site: Site) -> String {
+    let file = site.file();
+    if file.contains("kata/src/check") || file.contains("kata\\src\\check") {
+        return String::new();
+    }
+    format!("{file}:{}", site.line())
+}
+
+/// What each object is called: by the field it was created for, else by what its operations are called on.
+fn names(record: &Record, events: &[Event]) -> Vec<String> {
+    let mut names: Vec<String> = record
+        .objects
+        .iter()
+        .enumerate()
+        .map(|(index, object)| {
+            let used = || {
+                events.iter().find_map(|event| {
+                    let method = !matches!(event.op, Op::Exclusive("drop") | Op::Unlock);
+                    (method && event.object as usize == index)
+                        .then(|| source::receiver(event.site))
+                        .flatten()
+                })
+            };
+            source::created(object.created)
+                .or_else(used)
+                .unwrap_or_else(|| object.what.to_owned())
+        })
+        .collect();
+    // Only objects that occur compete for a name.
+    let mut of_name = HashMap::<String, Vec<usize>>::new();
+    for (index, name) in names.iter().enumerate() {
+        let shown = |event: &Event| {
+            event.object as usize == index && !matches!(event.op, Op::Exclusive("drop"))
+        };
+        if events.iter().any(shown) {
+            of_name.entry(name.clone()).or_default().push(index);
+        }
+    }
+    for (name, objects) in of_name {
+        if objects.len() > 1 {
+            for (number, index) in objects.into_iter().enumerate() {
+                names[index] = format!("{name}#{}", number + 1);
+            }
+        }
+    }
+    names
+}
+
+/// What is known of the check that failed.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    pub test: String,
+    pub world: &'static str,
+    pub explored: String,
+    pub replay: String,
+}
+
+/// Makes a report of a failed execution.
+pub(crate) fn report(
+    record: &Record,
+    context: Context,
+    message: &str,
+    panicked: Option<&Location<'_>>,
+) -> Report {
+    let failure = classify(message);
+    let mut events: Vec<Event> = record.events.clone();
+    let performed = events.len();
+    let current = crate::record::current();
+    match failure {
+        Failure::Deadlock | Failure::Spinning => {
+            events.extend(record.pending.iter().flatten().cloned())
+        }
+        _ => events.extend(record.pending.get(current).cloned().flatten()),
+    }
+    let focus = events
+        .get(performed)
+        .map_or(NO_OBJECT, |event| event.object);
+    let spinning = matches!(failure, Failure::Spinning);
+    let hidden = |index: usize, event: &Event| match event.op {
+        Op::Exclusive("drop") => index < performed && (focus == NO_OBJECT || event.object != focus),
+        Op::Yield => index < performed && !spinning,
+        _ => false,
+    };
+    let mut number = 0;
+    let numbers: Vec<usize> = events
+        .iter()
+        .enumerate()
+        .map(|(index, event)| {
+            number += usize::from(!hidden(index, event));
+            number
+        })
+        .collect();
+    let mut pointers = HashMap::new();
+    for event in &events {
+        let values: Vec<Option<Value>> = match event.op {
+            Op::Load { value, .. } => vec![value],
+            Op::Store { value, .. } => vec![Some(value)],
+            Op::Rmw {
+                operands,
+                read,
+                written,
+                ..
+            } => vec![operands[0], operands[1], read, written],
+            _ => vec![],
+        };
+        for value in values.into_iter().flatten() {
+            if value.kind == Kind::Pointer && value.bits != 0 && value.bits & 7 == 0 {
+                let next = pointers.len() + 1;
+                pointers.entry(value.bits).or_insert(next);
+            }
+        }
+    }
+    let names = names(record, &events);
+    let picture = Picture {
+        events,
+        performed,
+        numbers,
+        names,
+        threads: record.threads.clone(),
+        pointers,
+    };
+
+    let failing = picture.events.len() > performed;
+    let none = || explain::Why {
+        text: String::new(),
+        speaks_of: Vec::new(),
+    };
+    let (headline, why) = match &failure {
+        Failure::Race if failing => ("data race".to_owned(), explain::race(&picture, record)),
+        Failure::Freed(why) if failing => {
+            let headline = message[crate::world::FAILURE.len()..]
+                .lines()
+                .next()
+                .unwrap_or_default();
+            (headline.to_owned(), explain::freed(&picture, why))
+        }
+        Failure::Deadlock => ("deadlock".to_owned(), explain::deadlock(&picture)),
+        Failure::Spinning => {
+            let text = "The execution was given up: somebody spins for longer than the bound on steps allows. A thread that \
+                        waits must call kata::hint::spin_loop or thread::yield_now on every turn; if it does, what it \
+                        waits for never comes.";
+            (
+                "inconclusive: unbounded spinning".to_owned(),
+                explain::Why {
+                    text: text.to_owned(),
+                    speaks_of: vec![],
+                },
+            )
+        }
+        Failure::Stated { headline, why } if headline == "data race" && failing => {
+            (headline.clone(), explain::overlap(&picture, why))
+        }
+        Failure::Stated { headline, why } => (
+            headline.clone(),
+            explain::Why {
+                text: why.clone(),
+                speaks_of: Vec::new(),
+            },
+        ),
+        _ => {
+            let mut lines = message.lines();
+            let headline = lines.next().unwrap_or("panic").to_owned();
+            let rest: Vec<&str> = lines.collect();
+            let mut why = explain::adversary(&picture, current)
+                .or_else(|| explain::stale(&picture, record))
+                .unwrap_or_else(none);
+            if !rest.is_empty() {
+                why.text = format!("{}\n{}", rest.join("\n"), why.text);
+            }
+            (headline, why)
+        }
+    };
+
+    let objects: Vec<u32> = why
+        .speaks_of
+        .iter()
+        .map(|&index| picture.events[index].object)
+        .chain([focus])
+        .filter(|&object| object != NO_OBJECT)
+        .collect();
+    let recent = |index: usize, thread: usize| {
+        let later = |event: &&Event| event.thread == thread;
+        picture.events[index + 1..]
+            .iter()
+            .filter(later)
+            .take(TAIL)
+            .count()
+            < TAIL
+    };
+    let visible = picture
+        .events
+        .iter()
+        .enumerate()
+        .filter(|&(index, event)| !hidden(index, event))
+        .count();
+    let shown = |index: usize, event: &Event| {
+        !hidden(index, event)
+            && (visible <= LONG
+                || recent(index, event.thread)
+                || why.speaks_of.contains(&index)
+                || matches!(event.op, Op::Spawn(_))
+                || (objects.contains(&event.object) && visible <= 4 * LONG))
+    };
+    let mut steps: Vec<Step> = picture
+        .events
+        .iter()
+        .enumerate()
+        .filter(|&(index, event)| shown(index, event))
+        .map(|(index, event)| {
+            let blocked = index >= performed && matches!(failure, Failure::Deadlock);
+            Step {
+                step: picture.numbers[index],
+                thread: event.thread,
+                text: picture.text(event) + if blocked { "  (blocked)" } else { "" },
+                location: match event.op {
+                    Op::Exclusive("drop") | Op::Unlock => String::new(),
+                    _ => location(event.site),
+                },
+            }
+        })
+        .collect();
+    if matches!(failure, Failure::Panic)
+        && let Some(site) = panicked
+    {
+        let step = picture.numbers.last().map_or(1, |number| number + 1);
+        let text = if headline.chars().count() > 60 {
+            "panics".to_owned()
+        } else {
+            format!("panics: {headline}")
+        };
+        steps.push(Step {
+            step,
+            thread: current,
+            text,
+            location: format!("{}:{}", site.file(), site.line()),
+        });
+    }
+
+    let Context {
+        test,
+        world,
+        explored,
+        replay,
+    } = context;
+    let mut report = Report {
+        schema: SCHEMA,
+        test,
+        world,
+        headline,
+        explored,
+        why: why.text.trim().to_owned(),
+        threads: picture.threads,
+        steps,
+        replay,
+        text: String::new(),
+    };
+    report.draw();
+    report
+}

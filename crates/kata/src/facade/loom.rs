@@ -1,0 +1,183 @@
+//! loom behind the facade, corrected where it rejects right programs.
+//!
+//! - **SeqCst accesses.** loom treats them as AcqRel. Here each is the matching weaker access and a `fence(SeqCst)`, in
+//!   one pass before it and in a second pass after it. Both mappings let code that is right with SeqCst accesses pass;
+//!   the leading one shows what a weakened load breaks, the trailing one what a weakened store breaks.
+//! - **Atomicity of read-modify-writes** (loom issue 254: a plain store may slip between the read and the write of
+//!   another thread's `swap`). Once an atomic has seen a successful read-modify-write in an execution, a store to it
+//!   is done as a swap.
+//!
+//! The adversary strikes in a pass of its own, once for each call site and thread, so that the state space stays small.
+
+use crate::record::{self, Mapping, Site};
+use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Release, SeqCst};
+
+pub(crate) use loom::{sync, thread};
+
+/// loom's atomics, and a boolean that allows exclusive access as the others do.
+pub(crate) mod atomic {
+    use super::Ordering;
+    pub(crate) use loom::sync::atomic::*;
+
+    #[derive(Debug)]
+    pub(crate) struct AtomicBool(AtomicU8);
+
+    impl AtomicBool {
+        #[track_caller]
+        pub(crate) fn new(value: bool) -> Self {
+            Self(AtomicU8::new(value.into()))
+        }
+
+        pub(crate) fn with_mut<R>(&mut self, access: impl FnOnce(&mut bool) -> R) -> R {
+            self.0.with_mut(|byte| access(&mut (*byte != 0)))
+        }
+
+        pub(crate) fn load(&self, order: Ordering) -> bool {
+            self.0.load(order) != 0
+        }
+
+        pub(crate) fn store(&self, value: bool, order: Ordering) {
+            self.0.store(value.into(), order);
+        }
+
+        pub(crate) fn swap(&self, value: bool, order: Ordering) -> bool {
+            self.0.swap(value.into(), order) != 0
+        }
+
+        pub(crate) fn compare_exchange(
+            &self,
+            current: bool,
+            new: bool,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<bool, bool> {
+            let outcome = self
+                .0
+                .compare_exchange(current.into(), new.into(), success, failure);
+            outcome.map(|byte| byte != 0).map_err(|byte| byte != 0)
+        }
+
+        pub(crate) fn fetch_and(&self, value: bool, order: Ordering) -> bool {
+            self.0.fetch_and(value.into(), order) != 0
+        }
+
+        pub(crate) fn fetch_nand(&self, value: bool, order: Ordering) -> bool {
+            // Not the byte's `nand`, which would set the upper bits.
+            if value {
+                self.fetch_xor(true, order)
+            } else {
+                self.swap(true, order)
+            }
+        }
+
+        pub(crate) fn fetch_or(&self, value: bool, order: Ordering) -> bool {
+            self.0.fetch_or(value.into(), order) != 0
+        }
+
+        pub(crate) fn fetch_xor(&self, value: bool, order: Ordering) -> bool {
+            self.0.fetch_xor(value.into(), order) != 0
+        }
+    }
+}
+
+/// What stands before an access with `order`.
+pub(crate) fn before(order: Ordering) {
+    if order == SeqCst {
+        record::note_seq_cst();
+        if record::pass().mapping == Mapping::Leading {
+            atomic::fence(SeqCst);
+        }
+    }
+}
+
+/// What stands after an access with `order`.
+pub(crate) fn after(order: Ordering) {
+    if order == SeqCst && record::pass().mapping == Mapping::Trailing {
+        atomic::fence(SeqCst);
+    }
+}
+
+fn weaker(order: Ordering, weak: Ordering) -> Ordering {
+    if order == SeqCst && record::pass().mapping != Mapping::Raw {
+        weak
+    } else {
+        order
+    }
+}
+
+pub(crate) fn load_order(order: Ordering) -> Ordering {
+    weaker(order, Acquire)
+}
+
+pub(crate) fn store_order(order: Ordering) -> Ordering {
+    weaker(order, Release)
+}
+
+pub(crate) fn rmw_order(order: Ordering) -> Ordering {
+    weaker(order, AcqRel)
+}
+
+pub(crate) fn fence(order: Ordering) {
+    atomic::fence(order);
+}
+
+pub(crate) fn stores_as_swap(object: u32) -> bool {
+    record::pass().mapping != Mapping::Raw && record::modified(object)
+}
+
+pub(crate) fn modified(object: u32) {
+    record::note_modified(object);
+}
+
+/// Whether an operation that may fail or return without cause does so here.
+pub(crate) fn strikes(site: Site) -> bool {
+    record::first_strike(site)
+}
+
+/// Reads the value of an atomic nobody else can reach; loom checks that nobody else does.
+macro_rules! exclusive {
+    ($raw:expr) => {
+        $raw.with_mut(|value| *value)
+    };
+}
+pub(crate) use exclusive;
+
+/// What tracks the accesses to one cell.
+#[derive(Debug)]
+pub(crate) struct Access(loom::cell::UnsafeCell<()>);
+
+/// An access that lasts as long as this value.
+#[derive(Debug)]
+pub(crate) enum Accessing<'a> {
+    Reading(
+        #[allow(dead_code)] loom::cell::ConstPtr<()>,
+        std::marker::PhantomData<&'a ()>,
+    ),
+    Writing(#[allow(dead_code)] loom::cell::MutPtr<()>),
+}
+
+impl Access {
+    pub(crate) fn new() -> Self {
+        Self(loom::cell::UnsafeCell::new(()))
+    }
+
+    pub(crate) fn begin(&self, writes: bool) -> Accessing<'_> {
+        if writes {
+            Accessing::Writing(self.0.get_mut())
+        } else {
+            Accessing::Reading(self.0.get(), std::marker::PhantomData)
+        }
+    }
+
+    /// The end of the cell counts as a write.
+    pub(crate) fn end(&self) {
+        drop(self.0.get_mut());
+    }
+}
+
+impl Accessing<'_> {
+    /// A point at which another thread could run: none is needed, loom orders accesses by happens-before.
+    pub(crate) fn settle(self) -> Self {
+        self
+    }
+}

@@ -1,0 +1,1329 @@
+//! The facade of the model worlds: wrappers that record each operation and pass it on to the engine.
+//!
+//! What the two engines do differently is in [`engine`](super::engine): how an ordering is mapped, when the adversary
+//! strikes, what an access to a cell and the end of an object mean.
+
+use super::engine;
+use crate::record::{self, Kind, NO_OBJECT, Op, Site, Value};
+use crate::watch;
+use std::panic::Location;
+
+/// Tells the learner what went wrong, in the words of the timeline: a headline and, on the next line, why.
+pub(crate) fn fail(headline: &str, why: &str) -> ! {
+    panic!("{FAILURE}{headline}\n{why}")
+}
+
+/// What a panic message of [`fail`] begins with.
+pub(crate) const FAILURE: &str = "kata: ";
+
+/// The identity of an object, and whether it is still alive.
+///
+/// Freed memory is poisoned and kept (see [`watch`]), so a dead object can still be recognised.
+#[derive(Debug)]
+pub(crate) struct Tag {
+    id: u32,
+    mark: u32,
+}
+
+const ALIVE: u32 = 0x6B61_7461;
+const DEAD: u32 = 0xDEAD_0B1E;
+
+impl Tag {
+    fn new(what: &'static str, site: Site) -> Self {
+        Self {
+            id: record::object(what, site),
+            mark: ALIVE,
+        }
+    }
+
+    /// Begins an operation on the object: it must be alive.
+    fn begin(&self, op: Op, site: Site) {
+        let reused = std::hint::black_box(self).mark != ALIVE;
+        let id = if reused {
+            record::dropped_at(std::ptr::from_ref(self).addr())
+        } else {
+            self.id
+        };
+        record::begin(id, op, site);
+        if reused && record::running() {
+            fail(
+                "use after free",
+                "The memory this step touches had already been freed.",
+            );
+        }
+        if watch::take_double_free() && record::running() {
+            fail(
+                "double free",
+                "Some memory was freed twice before this step.",
+            );
+        }
+    }
+
+    /// Ends the object. Reports a second end.
+    fn end(&mut self) {
+        if !record::running() {
+            return;
+        }
+        if self.mark != ALIVE {
+            let id = record::dropped_at(std::ptr::from_ref(self).addr());
+            if id != NO_OBJECT {
+                record::begin(id, Op::Exclusive("drop"), Location::caller());
+                fail(
+                    "double free",
+                    "What this step drops had already been dropped.",
+                );
+            }
+            return;
+        }
+        self.mark = DEAD;
+        record::note_dropped(self.id, std::ptr::from_ref(self).addr());
+    }
+}
+
+/// Values an atomic can hold.
+pub(crate) trait Word: Copy {
+    const KIND: Kind;
+    fn bits(self) -> u64;
+
+    fn value(self) -> Value {
+        Value {
+            bits: self.bits(),
+            kind: Self::KIND,
+        }
+    }
+}
+
+macro_rules! words {
+    ($($type:ty, $kind:ident;)*) => {$(
+        impl Word for $type {
+            const KIND: Kind = Kind::$kind;
+            fn bits(self) -> u64 {
+                self as u64
+            }
+        }
+    )*};
+}
+
+words! {
+    u8, Unsigned; u16, Unsigned; u32, Unsigned; u64, Unsigned; usize, Unsigned;
+    i8, Signed; i16, Signed; i32, Signed; i64, Signed; isize, Signed;
+    bool, Bool;
+}
+
+impl<T> Word for *mut T {
+    const KIND: Kind = Kind::Pointer;
+    fn bits(self) -> u64 {
+        self.addr() as u64
+    }
+}
+
+/// A pointer that was read from freed memory gives itself away when it is passed on.
+fn reject_poison(value: Value) {
+    if value.bits == watch::POISON && record::running() {
+        fail(
+            "use after free",
+            "The value this step passes on was read from memory that had already been freed.",
+        );
+    }
+}
+
+/// `std::sync::atomic`, recorded.
+pub mod atomic {
+    use super::*;
+    pub use std::sync::atomic::{Ordering, compiler_fence};
+
+    /// `std::sync::atomic::fence`, recorded.
+    ///
+    /// # Panics
+    /// If `order` is `Relaxed`.
+    #[track_caller]
+    pub fn fence(order: Ordering) {
+        assert!(
+            order != Ordering::Relaxed,
+            "there is no such thing as a relaxed fence"
+        );
+        let _aside = watch::aside();
+        engine::fence(order);
+        record::event(NO_OBJECT, Op::Fence(order), Location::caller());
+    }
+
+    macro_rules! atomic {
+        ($(#[$doc:meta])* $name:ident $(<$generic:ident>)?, $type:ty) => {
+            $(#[$doc])*
+            pub struct $name $(<$generic>)? {
+                raw: std::mem::ManuallyDrop<engine::atomic::$name $(<$generic>)?>,
+                tag: Tag,
+                /// What `get_mut` lends out, and the value it had then; written back by the next operation.
+                lent: std::cell::UnsafeCell<Option<($type, $type)>>,
+            }
+
+            // SAFETY: all model threads are coroutines of one OS thread; `lent` is set through `&mut self` only and
+            // taken without a switch in between.
+            unsafe impl $(<$generic>)? Sync for $name $(<$generic>)? {}
+            // SAFETY: as above; the value is a plain word.
+            unsafe impl $(<$generic>)? Send for $name $(<$generic>)? {}
+
+            impl $(<$generic>)? $name $(<$generic>)? {
+                /// Creates an atomic that holds `value`.
+                #[track_caller]
+                pub fn new(value: $type) -> Self {
+                    let _aside = watch::aside();
+                    Self {
+                        raw: std::mem::ManuallyDrop::new(engine::atomic::$name::new(value)),
+                        tag: Tag::new(stringify!($name), Location::caller()),
+                        lent: std::cell::UnsafeCell::new(None),
+                    }
+                }
+
+                fn begin(&self, op: Op, site: Site) {
+                    self.tag.begin(op, site);
+                    // SAFETY: no reference into `lent` is alive, for `self` is borrowed anew.
+                    if let Some((now, then)) = unsafe { (*self.lent.get()).take() }
+                        && now != then
+                    {
+                        self.raw.store(now, Ordering::Relaxed);
+                    }
+                }
+
+                /// Loads the value.
+                ///
+                /// # Panics
+                /// If `order` is `Release` or `AcqRel`.
+                #[track_caller]
+                pub fn load(&self, order: Ordering) -> $type {
+                    match order {
+                        Ordering::Release => panic!("there is no such thing as a release load"),
+                        Ordering::AcqRel => panic!("there is no such thing as an acquire-release load"),
+                        _ => {}
+                    }
+                    let _aside = watch::aside();
+                    let thread = record::current();
+                    self.begin(Op::Load { order, value: None }, Location::caller());
+                    engine::before(order);
+                    let loaded = self.raw.load(engine::load_order(order));
+                    engine::after(order);
+                    record::commit(thread, |op| {
+                        if let Op::Load { value, .. } = op {
+                            *value = Some(loaded.value());
+                        }
+                    });
+                    loaded
+                }
+
+                /// Stores `value`.
+                ///
+                /// # Panics
+                /// If `order` is `Acquire` or `AcqRel`.
+                #[track_caller]
+                pub fn store(&self, value: $type, order: Ordering) {
+                    match order {
+                        Ordering::Acquire => panic!("there is no such thing as an acquire store"),
+                        Ordering::AcqRel => panic!("there is no such thing as an acquire-release store"),
+                        _ => {}
+                    }
+                    let _aside = watch::aside();
+                    let thread = record::current();
+                    self.begin(Op::Store { order, value: value.value() }, Location::caller());
+                    reject_poison(value.value());
+                    engine::before(order);
+                    if engine::stores_as_swap(self.tag.id) {
+                        self.raw.swap(value, engine::store_order(order));
+                    } else {
+                        self.raw.store(value, engine::store_order(order));
+                    }
+                    engine::after(order);
+                    record::commit(thread, |_| {});
+                }
+
+                /// A read-modify-write that cannot fail.
+                fn modify(
+                    &self,
+                    name: &'static str,
+                    operand: $type,
+                    order: Ordering,
+                    site: Site,
+                    perform: impl FnOnce(&engine::atomic::$name $(<$generic>)?, Ordering) -> $type,
+                    result: impl FnOnce($type) -> $type,
+                ) -> $type {
+                    let _aside = watch::aside();
+                    let thread = record::current();
+                    let operands = [Some(operand.value()), None];
+                    let op = Op::Rmw { name, operands, order, failure: None, read: None, written: None, spurious: false };
+                    self.begin(op, site);
+                    reject_poison(operand.value());
+                    engine::before(order);
+                    let before = perform(&self.raw, engine::rmw_order(order));
+                    engine::after(order);
+                    engine::modified(self.tag.id);
+                    record::commit(thread, |op| {
+                        if let Op::Rmw { read, written, .. } = op {
+                            *read = Some(before.value());
+                            *written = Some(result(before).value());
+                        }
+                    });
+                    before
+                }
+
+                /// Stores `value` and returns the previous value.
+                #[track_caller]
+                pub fn swap(&self, value: $type, order: Ordering) -> $type {
+                    self.modify("swap", value, order, Location::caller(), |raw, order| raw.swap(value, order), |_| value)
+                }
+
+                fn exchange(
+                    &self,
+                    name: &'static str,
+                    [current, new]: [$type; 2],
+                    [success, failure]: [Ordering; 2],
+                    site: Site,
+                    strike: bool,
+                ) -> Result<$type, $type> {
+                    match failure {
+                        Ordering::Release => panic!("there is no such thing as a release failure ordering"),
+                        Ordering::AcqRel => panic!("there is no such thing as an acquire-release failure ordering"),
+                        _ => {}
+                    }
+                    let _aside = watch::aside();
+                    let thread = record::current();
+                    let operands = [Some(current.value()), Some(new.value())];
+                    self.begin(
+                        Op::Rmw { name, operands, order: success, failure: Some(failure), read: None, written: None, spurious: false },
+                        site,
+                    );
+                    reject_poison(current.value());
+                    reject_poison(new.value());
+                    let order = if strike { failure } else { success };
+                    engine::before(order);
+                    let outcome = if strike {
+                        Err(self.raw.load(engine::load_order(failure)))
+                    } else {
+                        self.raw.compare_exchange(
+                            current,
+                            new,
+                            engine::rmw_order(success),
+                            engine::load_order(failure),
+                        )
+                    };
+                    engine::after(order);
+                    if outcome.is_ok() {
+                        engine::modified(self.tag.id);
+                    }
+                    record::commit(thread, |op| {
+                        if let Op::Rmw { read, written, spurious, .. } = op {
+                            match outcome {
+                                Ok(value) => (*read, *written) = (Some(value.value()), Some(new.value())),
+                                Err(value) => *read = Some(value.value()),
+                            }
+                            *spurious = strike && outcome == Err(current);
+                        }
+                    });
+                    outcome
+                }
+
+                /// Stores `new` if the value is `current`.
+                ///
+                /// # Errors
+                /// With the value found, if it is another.
+                ///
+                /// # Panics
+                /// If `failure` is `Release` or `AcqRel`.
+                #[track_caller]
+                pub fn compare_exchange(
+                    &self,
+                    current: $type,
+                    new: $type,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$type, $type> {
+                    self.exchange("compare_exchange", [current, new], [success, failure], Location::caller(), false)
+                }
+
+                /// As `compare_exchange`, but may fail although the value is `current`: here it really does.
+                ///
+                /// # Errors
+                /// With the value found.
+                ///
+                /// # Panics
+                /// If `failure` is `Release` or `AcqRel`.
+                #[track_caller]
+                pub fn compare_exchange_weak(
+                    &self,
+                    current: $type,
+                    new: $type,
+                    success: Ordering,
+                    failure: Ordering,
+                ) -> Result<$type, $type> {
+                    let site = Location::caller();
+                    let strike = engine::strikes(site);
+                    self.exchange("compare_exchange_weak", [current, new], [success, failure], site, strike)
+                }
+
+                /// Loads, and stores what `update` makes of the value, until nobody came in between.
+                ///
+                /// # Errors
+                /// With the value for which `update` returned `None`.
+                #[track_caller]
+                pub fn fetch_update(
+                    &self,
+                    set_order: Ordering,
+                    fetch_order: Ordering,
+                    mut update: impl FnMut($type) -> Option<$type>,
+                ) -> Result<$type, $type> {
+                    let mut current = self.load(fetch_order);
+                    while let Some(next) = update(current) {
+                        match self.compare_exchange_weak(current, next, set_order, fetch_order) {
+                            Ok(before) => return Ok(before),
+                            Err(found) => current = found,
+                        }
+                    }
+                    Err(current)
+                }
+
+                /// The value, which nobody else can reach.
+                #[track_caller]
+                pub fn get_mut(&mut self) -> &mut $type {
+                    let _aside = watch::aside();
+                    self.begin(Op::Exclusive("get_mut"), Location::caller());
+                    let value = engine::exclusive!(self.raw);
+                    record::commit(record::current(), |_| {});
+                    let (now, _) = self.lent.get_mut().insert((value, value));
+                    now
+                }
+
+                /// Consumes the atomic and returns its value.
+                #[track_caller]
+                pub fn into_inner(mut self) -> $type {
+                    *self.get_mut()
+                }
+            }
+
+            impl $(<$generic>)? Drop for $name $(<$generic>)? {
+                fn drop(&mut self) {
+                    let _aside = watch::aside();
+                    if record::running() {
+                        let site = record::created(self.tag.id);
+                        self.tag.end();
+                        record::begin(self.tag.id, Op::Exclusive("drop"), site);
+                        let _ = engine::exclusive!(self.raw);
+                        record::commit(record::current(), |_| {});
+                    }
+                    // SAFETY: dropped once, here.
+                    unsafe { std::mem::ManuallyDrop::drop(&mut self.raw) };
+                }
+            }
+
+            impl $(<$generic>)? std::fmt::Debug for $name $(<$generic>)? {
+                fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    formatter.debug_struct(stringify!($name)).finish_non_exhaustive()
+                }
+            }
+
+            impl $(<$generic>)? From<$type> for $name $(<$generic>)? {
+                #[track_caller]
+                fn from(value: $type) -> Self {
+                    Self::new(value)
+                }
+            }
+        };
+    }
+
+    macro_rules! modifications {
+        ($name:ident, $type:ty: $($(#[$doc:meta])* $method:ident($operand:ident, $old:ident) = $result:expr;)*) => {
+            impl $name {$(
+                $(#[$doc])*
+                #[track_caller]
+                pub fn $method(&self, $operand: $type, order: Ordering) -> $type {
+                    self.modify(
+                        stringify!($method),
+                        $operand,
+                        order,
+                        Location::caller(),
+                        |raw, order| raw.$method($operand, order),
+                        |$old| $result,
+                    )
+                }
+            )*}
+        };
+    }
+
+    macro_rules! integers {
+        ($($name:ident, $type:ty;)*) => {$(
+            atomic! {
+                #[doc = concat!("`std::sync::atomic::", stringify!($name), "`, recorded.")]
+                $name, $type
+            }
+
+            impl Default for $name {
+                #[track_caller]
+                fn default() -> Self {
+                    Self::new(0)
+                }
+            }
+
+            modifications! { $name, $type:
+                /// Adds, wrapping around, and returns the previous value.
+                fetch_add(value, old) = old.wrapping_add(value);
+                /// Subtracts, wrapping around, and returns the previous value.
+                fetch_sub(value, old) = old.wrapping_sub(value);
+                /// Bitwise "and"; returns the previous value.
+                fetch_and(value, old) = old & value;
+                /// Bitwise "nand"; returns the previous value.
+                fetch_nand(value, old) = !(old & value);
+                /// Bitwise "or"; returns the previous value.
+                fetch_or(value, old) = old | value;
+                /// Bitwise "xor"; returns the previous value.
+                fetch_xor(value, old) = old ^ value;
+                /// Maximum; returns the previous value.
+                fetch_max(value, old) = old.max(value);
+                /// Minimum; returns the previous value.
+                fetch_min(value, old) = old.min(value);
+            }
+        )*};
+    }
+
+    integers! {
+        AtomicU8, u8; AtomicU16, u16; AtomicU32, u32; AtomicU64, u64; AtomicUsize, usize;
+        AtomicI8, i8; AtomicI16, i16; AtomicI32, i32; AtomicI64, i64; AtomicIsize, isize;
+    }
+
+    atomic! {
+        /// `std::sync::atomic::AtomicBool`, recorded.
+        AtomicBool, bool
+    }
+
+    impl Default for AtomicBool {
+        #[track_caller]
+        fn default() -> Self {
+            Self::new(false)
+        }
+    }
+
+    modifications! { AtomicBool, bool:
+        /// Logical "and"; returns the previous value.
+        fetch_and(value, old) = old & value;
+        /// Logical "nand"; returns the previous value.
+        fetch_nand(value, old) = !(old & value);
+        /// Logical "or"; returns the previous value.
+        fetch_or(value, old) = old | value;
+        /// Logical "xor"; returns the previous value.
+        fetch_xor(value, old) = old ^ value;
+    }
+
+    impl AtomicBool {
+        /// Logical "not"; returns the previous value.
+        #[track_caller]
+        pub fn fetch_not(&self, order: Ordering) -> bool {
+            self.fetch_xor(true, order)
+        }
+    }
+
+    atomic! {
+        /// `std::sync::atomic::AtomicPtr`, recorded.
+        AtomicPtr<T>, *mut T
+    }
+
+    impl<T> Default for AtomicPtr<T> {
+        #[track_caller]
+        fn default() -> Self {
+            Self::new(std::ptr::null_mut())
+        }
+    }
+}
+
+/// Interior mutability whose accesses the checker sees.
+pub mod cell {
+    use super::*;
+
+    /// `std::cell::UnsafeCell`, reached through closures: two accesses that nothing orders, one of them a write, are
+    /// a data race and fail the check.
+    pub struct UnsafeCell<T: ?Sized> {
+        tag: Tag,
+        access: engine::Access,
+        value: std::cell::UnsafeCell<T>,
+    }
+
+    impl<T> UnsafeCell<T> {
+        /// Wraps `value`.
+        #[track_caller]
+        pub fn new(value: T) -> Self {
+            let _aside = watch::aside();
+            let site = Location::caller();
+            Self {
+                tag: Tag::new("UnsafeCell", site),
+                access: engine::Access::new(),
+                value: std::cell::UnsafeCell::new(value),
+            }
+        }
+
+        /// Unwraps the value.
+        #[track_caller]
+        pub fn into_inner(mut self) -> T {
+            self.finish(Location::caller(), "into_inner");
+            let this = std::mem::ManuallyDrop::new(self);
+            // SAFETY: `this` is never used again, so the value is read once and `access` is dropped once.
+            unsafe {
+                drop(std::ptr::read(&this.access));
+                std::ptr::read(&this.value).into_inner()
+            }
+        }
+    }
+
+    impl<T: ?Sized> UnsafeCell<T> {
+        /// Calls `access` with a pointer to read through. It must not be used after `access` returns.
+        #[track_caller]
+        pub fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R {
+            let _access = self.enter(Op::CellRead, Location::caller());
+            access(self.value.get())
+        }
+
+        /// Calls `access` with a pointer to read and write through. It must not be used after `access` returns.
+        #[track_caller]
+        pub fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
+            let _access = self.enter(Op::CellWrite, Location::caller());
+            access(self.value.get())
+        }
+
+        fn enter(&self, op: Op, site: Site) -> engine::Accessing<'_> {
+            let _aside = watch::aside();
+            let thread = record::current();
+            let writes = matches!(op, Op::CellWrite);
+            self.tag.begin(op, site);
+            let accessing = self.access.begin(writes);
+            record::commit(thread, |_| {});
+            accessing.settle()
+        }
+
+        /// The value, which nobody else can reach.
+        #[track_caller]
+        pub fn get_mut(&mut self) -> &mut T {
+            drop(self.enter(Op::CellWrite, Location::caller()));
+            self.value.get_mut()
+        }
+
+        fn finish(&mut self, site: Site, how: &'static str) {
+            let _aside = watch::aside();
+            if record::running() {
+                self.tag.end();
+                record::begin(self.tag.id, Op::Exclusive(how), site);
+                self.access.end();
+                record::commit(record::current(), |_| {});
+            }
+        }
+    }
+
+    impl<T: ?Sized> Drop for UnsafeCell<T> {
+        fn drop(&mut self) {
+            self.finish(record::created(self.tag.id), "drop");
+        }
+    }
+
+    impl<T: Default> Default for UnsafeCell<T> {
+        #[track_caller]
+        fn default() -> Self {
+            Self::new(T::default())
+        }
+    }
+
+    impl<T: ?Sized> std::fmt::Debug for UnsafeCell<T> {
+        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.debug_struct("UnsafeCell").finish_non_exhaustive()
+        }
+    }
+}
+
+/// A mark on a piece of memory: a touch after its end, a second end, and an end that is not ordered after every touch
+/// fail the check.
+#[derive(Debug, Default)]
+pub struct Canary(cell::UnsafeCell<()>);
+
+impl Canary {
+    /// A living canary.
+    #[track_caller]
+    pub fn new() -> Self {
+        Self(cell::UnsafeCell::new(()))
+    }
+
+    /// States that the memory this canary sits in is in use now.
+    #[track_caller]
+    pub fn touch(&self) {
+        self.0.with(|_| ());
+    }
+}
+
+/// `std::hint`, recorded.
+pub mod hint {
+    use super::*;
+
+    /// Says that the thread waits for another one: the checker runs the others.
+    #[track_caller]
+    pub fn spin_loop() {
+        super::thread::pause(Location::caller());
+    }
+}
+
+/// `std::thread`, as far as all three worlds have it, recorded.
+pub mod thread {
+    use super::*;
+    use engine::thread as raw;
+    pub use raw::{AccessError, LocalKey, ThreadId};
+
+    pub(super) fn pause(site: Site) {
+        let _aside = watch::aside();
+        let thread = record::current();
+        record::begin(NO_OBJECT, Op::Yield, site);
+        raw::yield_now();
+        record::commit(thread, |_| {});
+    }
+
+    /// `std::thread::yield_now`, recorded.
+    #[track_caller]
+    pub fn yield_now() {
+        pause(Location::caller());
+    }
+
+    /// `std::thread::Thread`, recorded.
+    #[derive(Clone, Debug)]
+    pub struct Thread {
+        raw: raw::Thread,
+        index: usize,
+    }
+
+    impl Thread {
+        /// The thread's identity.
+        pub fn id(&self) -> ThreadId {
+            self.raw.id()
+        }
+
+        /// The thread's name.
+        pub fn name(&self) -> Option<&str> {
+            self.raw.name()
+        }
+
+        /// Makes the thread's token available: its current or next `park` returns.
+        #[track_caller]
+        pub fn unpark(&self) {
+            let _aside = watch::aside();
+            let thread = record::current();
+            record::begin(NO_OBJECT, Op::Unpark(self.index), Location::caller());
+            self.raw.unpark();
+            record::commit(thread, |_| {});
+        }
+    }
+
+    /// The current thread.
+    pub fn current() -> Thread {
+        let _aside = watch::aside();
+        Thread {
+            raw: raw::current(),
+            index: record::current(),
+        }
+    }
+
+    /// Waits for the thread's token, or for nothing: `park` may return without cause, and here it really does.
+    #[track_caller]
+    pub fn park() {
+        let site = Location::caller();
+        let strike = engine::strikes(site);
+        let _aside = watch::aside();
+        let thread = record::current();
+        record::begin(NO_OBJECT, Op::Park { spurious: strike }, site);
+        if strike {
+            raw::yield_now();
+        } else {
+            raw::park();
+        }
+        record::commit(thread, |_| {});
+    }
+
+    /// `std::thread::JoinHandle`, recorded.
+    pub struct JoinHandle<T> {
+        raw: raw::JoinHandle<T>,
+        thread: Thread,
+    }
+
+    impl<T> JoinHandle<T> {
+        /// Waits for the thread to end.
+        ///
+        /// # Errors
+        /// With the thread's panic.
+        #[track_caller]
+        pub fn join(self) -> std::thread::Result<T> {
+            let _aside = watch::aside();
+            let thread = record::current();
+            record::begin(NO_OBJECT, Op::Join(self.thread.index), Location::caller());
+            let result = self.raw.join();
+            record::commit(thread, |_| {});
+            result
+        }
+
+        /// The thread this handle stands for.
+        pub fn thread(&self) -> &Thread {
+            &self.thread
+        }
+    }
+
+    impl<T> std::fmt::Debug for JoinHandle<T> {
+        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter
+                .debug_struct("JoinHandle")
+                .field("thread", &self.thread)
+                .finish_non_exhaustive()
+        }
+    }
+
+    /// Spawns a thread of the model.
+    #[track_caller]
+    pub fn spawn<F, T>(body: F) -> JoinHandle<T>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        start(None, body, Location::caller()).expect("the engine spawns threads without fail")
+    }
+
+    fn start<F, T>(name: Option<String>, body: F, site: Site) -> std::io::Result<JoinHandle<T>>
+    where
+        F: FnOnce() -> T + Send + 'static,
+        T: Send + 'static,
+    {
+        let _aside = watch::aside();
+        let parent = record::current();
+        let index = record::thread(name.as_deref());
+        record::begin(NO_OBJECT, Op::Spawn(index), site);
+        let run = move || {
+            record::set_current(index);
+            watch::resume();
+            let result = body();
+            drop(watch::aside());
+            result
+        };
+        let mut builder = raw::Builder::new();
+        if let Some(name) = name {
+            builder = builder.name(name);
+        }
+        let raw = builder.spawn(run)?;
+        record::commit(parent, |_| {});
+        let thread = Thread {
+            raw: raw.thread().clone(),
+            index,
+        };
+        Ok(JoinHandle { raw, thread })
+    }
+
+    /// `std::thread::Builder`, recorded.
+    #[derive(Debug, Default)]
+    pub struct Builder {
+        name: Option<String>,
+    }
+
+    impl Builder {
+        /// A thread without a name.
+        pub fn new() -> Self {
+            Self::default()
+        }
+
+        /// Names the thread; the timeline uses the name.
+        pub fn name(self, name: String) -> Self {
+            Self { name: Some(name) }
+        }
+
+        /// Accepted and ignored: the engine has stacks of its own.
+        pub fn stack_size(self, _bytes: usize) -> Self {
+            self
+        }
+
+        /// Spawns a thread of the model.
+        ///
+        /// # Errors
+        /// Never; the signature is that of `std`.
+        #[track_caller]
+        pub fn spawn<F, T>(self, body: F) -> std::io::Result<JoinHandle<T>>
+        where
+            F: FnOnce() -> T + Send + 'static,
+            T: Send + 'static,
+        {
+            start(self.name, body, Location::caller())
+        }
+    }
+}
+
+/// `std::sync`, as far as all three worlds have it, recorded.
+pub mod sync {
+    use super::*;
+    use std::mem::ManuallyDrop;
+    use std::ops::{Deref, DerefMut};
+
+    pub use super::atomic;
+    pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
+
+    /// `std::sync::Arc`: a forgotten or doubly dropped one is reported by the checker.
+    pub struct Arc<T: ?Sized>(ManuallyDrop<engine::sync::Arc<T>>);
+
+    impl<T> Arc<T> {
+        /// Moves `value` to the heap, shared.
+        #[track_caller]
+        pub fn new(value: T) -> Self {
+            let _aside = watch::aside();
+            Self(ManuallyDrop::new(engine::sync::Arc::new(value)))
+        }
+
+        fn into_raw_arc(self) -> engine::sync::Arc<T> {
+            let this = ManuallyDrop::new(self);
+            // SAFETY: `this` is not used again and not dropped.
+            unsafe { std::ptr::read(&*this.0) }
+        }
+
+        /// The value, if this is the last reference.
+        ///
+        /// # Errors
+        /// With the reference, if it is not.
+        #[track_caller]
+        pub fn try_unwrap(this: Self) -> Result<T, Self> {
+            let _aside = watch::aside();
+            let thread = record::current();
+            let result = engine::sync::Arc::try_unwrap(this.into_raw_arc());
+            record::set_current(thread);
+            result.map_err(|raw| Self(ManuallyDrop::new(raw)))
+        }
+
+        /// A raw pointer that keeps the reference; give it back with `from_raw`.
+        pub fn into_raw(this: Self) -> *const T {
+            engine::sync::Arc::into_raw(this.into_raw_arc())
+        }
+
+        /// Takes a reference back.
+        ///
+        /// # Safety
+        /// `pointer` came from `into_raw` and is taken back once.
+        pub unsafe fn from_raw(pointer: *const T) -> Self {
+            // SAFETY: per the caller.
+            Self(ManuallyDrop::new(unsafe {
+                engine::sync::Arc::from_raw(pointer)
+            }))
+        }
+    }
+
+    impl<T: ?Sized> Arc<T> {
+        /// Whether both point to the same value.
+        pub fn ptr_eq(this: &Self, other: &Self) -> bool {
+            engine::sync::Arc::ptr_eq(&this.0, &other.0)
+        }
+
+        /// The number of references at some moment.
+        #[track_caller]
+        pub fn strong_count(this: &Self) -> usize {
+            let _aside = watch::aside();
+            let thread = record::current();
+            let count = engine::sync::Arc::strong_count(&this.0);
+            record::set_current(thread);
+            count
+        }
+
+        /// The value, if this is the only reference.
+        #[track_caller]
+        pub fn get_mut(this: &mut Self) -> Option<&mut T> {
+            let _aside = watch::aside();
+            let thread = record::current();
+            let value = engine::sync::Arc::get_mut(&mut this.0);
+            record::set_current(thread);
+            value
+        }
+    }
+
+    impl<T: ?Sized> Clone for Arc<T> {
+        #[track_caller]
+        fn clone(&self) -> Self {
+            let _aside = watch::aside();
+            let thread = record::current();
+            let raw = engine::sync::Arc::clone(&self.0);
+            record::set_current(thread);
+            Self(ManuallyDrop::new(raw))
+        }
+    }
+
+    impl<T: ?Sized> Drop for Arc<T> {
+        fn drop(&mut self) {
+            let _aside = watch::aside();
+            let thread = record::current();
+            // SAFETY: dropped once, here.
+            unsafe { ManuallyDrop::drop(&mut self.0) };
+            if record::running() {
+                record::set_current(thread);
+            }
+        }
+    }
+
+    impl<T: ?Sized> Deref for Arc<T> {
+        type Target = T;
+
+        fn deref(&self) -> &T {
+            &self.0
+        }
+    }
+
+    impl<T: ?Sized> AsRef<T> for Arc<T> {
+        fn as_ref(&self) -> &T {
+            self
+        }
+    }
+
+    impl<T: Default> Default for Arc<T> {
+        #[track_caller]
+        fn default() -> Self {
+            Self::new(T::default())
+        }
+    }
+
+    impl<T> From<T> for Arc<T> {
+        #[track_caller]
+        fn from(value: T) -> Self {
+            Self::new(value)
+        }
+    }
+
+    impl<T: ?Sized + std::fmt::Debug> std::fmt::Debug for Arc<T> {
+        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            (**self).fmt(formatter)
+        }
+    }
+
+    /// Runs a blocking or trying acquisition and wraps its guard.
+    fn acquire<R>(
+        tag: &Tag,
+        op: Op,
+        site: Site,
+        perform: impl FnOnce() -> R,
+        acquired: impl FnOnce(&R) -> bool,
+    ) -> R {
+        let _aside = watch::aside();
+        let thread = record::current();
+        tag.begin(op, site);
+        let result = perform();
+        let outcome = acquired(&result);
+        record::commit(thread, |op| {
+            if let Op::TryLock { acquired, .. } = op {
+                *acquired = Some(outcome);
+            }
+        });
+        result
+    }
+
+    macro_rules! guard {
+        ($(#[$doc:meta])* $guard:ident of $lock:ident, $($mutable:tt)?) => {
+            $(#[$doc])*
+            #[must_use = "if unused, the lock is released at once"]
+            pub struct $guard<'a, T: ?Sized> {
+                raw: ManuallyDrop<engine::sync::$guard<'a, T>>,
+                lock: &'a $lock<T>,
+                site: Site,
+            }
+
+            impl<'a, T: ?Sized> $guard<'a, T> {
+                fn wrap(raw: engine::sync::$guard<'a, T>, lock: &'a $lock<T>, site: Site) -> Self {
+                    Self { raw: ManuallyDrop::new(raw), lock, site }
+                }
+
+                #[allow(dead_code)] // only a mutex's guard is taken apart, by a condition variable
+                fn unwrap(self) -> (engine::sync::$guard<'a, T>, &'a $lock<T>) {
+                    let this = ManuallyDrop::new(self);
+                    // SAFETY: `this` is not used again and not dropped.
+                    (unsafe { std::ptr::read(&*this.raw) }, this.lock)
+                }
+            }
+
+            impl<T: ?Sized> Drop for $guard<'_, T> {
+                fn drop(&mut self) {
+                    let _aside = watch::aside();
+                    let thread = record::current();
+                    record::begin(self.lock.tag.id, Op::Unlock, self.site);
+                    // SAFETY: dropped once, here.
+                    unsafe { ManuallyDrop::drop(&mut self.raw) };
+                    if record::running() {
+                        record::commit(thread, |_| {});
+                    }
+                }
+            }
+
+            impl<T: ?Sized> Deref for $guard<'_, T> {
+                type Target = T;
+
+                fn deref(&self) -> &T {
+                    &self.raw
+                }
+            }
+
+            $(impl<T: ?Sized> DerefMut for $guard<'_, T> {
+                fn deref_mut(&$mutable self) -> &$mutable T {
+                    &mut self.raw
+                }
+            })?
+
+            impl<T: ?Sized + std::fmt::Debug> std::fmt::Debug for $guard<'_, T> {
+                fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    (**self).fmt(formatter)
+                }
+            }
+        };
+    }
+
+    guard! {
+        /// `std::sync::MutexGuard`, recorded.
+        MutexGuard of Mutex, mut
+    }
+    guard! {
+        /// `std::sync::RwLockReadGuard`, recorded.
+        RwLockReadGuard of RwLock,
+    }
+    guard! {
+        /// `std::sync::RwLockWriteGuard`, recorded.
+        RwLockWriteGuard of RwLock, mut
+    }
+
+    macro_rules! lock {
+        ($(#[$doc:meta])* $lock:ident: $($(#[$method_doc:meta])* $method:ident, $try_method:ident -> $guard:ident;)*) => {
+            $(#[$doc])*
+            pub struct $lock<T: ?Sized> {
+                tag: Tag,
+                raw: engine::sync::$lock<T>,
+            }
+
+            impl<T> $lock<T> {
+                /// A lock around `value`.
+                #[track_caller]
+                pub fn new(value: T) -> Self {
+                    let _aside = watch::aside();
+                    Self {
+                        tag: Tag::new(stringify!($lock), Location::caller()),
+                        raw: engine::sync::$lock::new(value),
+                    }
+                }
+
+                /// The value.
+                ///
+                /// # Errors
+                /// If the lock is poisoned.
+                pub fn into_inner(self) -> LockResult<T> {
+                    self.raw.into_inner()
+                }
+            }
+
+            impl<T: ?Sized> $lock<T> {
+                $(
+                    $(#[$method_doc])*
+                    ///
+                    /// # Errors
+                    /// If the lock is poisoned.
+                    #[track_caller]
+                    pub fn $method(&self) -> LockResult<$guard<'_, T>> {
+                        let site = Location::caller();
+                        let op = Op::Lock(stringify!($method));
+                        match acquire(&self.tag, op, site, || self.raw.$method(), |_| true) {
+                            Ok(raw) => Ok($guard::wrap(raw, self, site)),
+                            Err(poison) => {
+                                Err(PoisonError::new($guard::wrap(poison.into_inner(), self, site)))
+                            }
+                        }
+                    }
+
+                    /// As above, without waiting.
+                    ///
+                    /// # Errors
+                    /// If the lock is held or poisoned.
+                    #[track_caller]
+                    pub fn $try_method(&self) -> TryLockResult<$guard<'_, T>> {
+                        let site = Location::caller();
+                        let op = Op::TryLock { name: stringify!($try_method), acquired: None };
+                        let acquired = |result: &TryLockResult<_>| !matches!(result, Err(TryLockError::WouldBlock));
+                        match acquire(&self.tag, op, site, || self.raw.$try_method(), acquired) {
+                            Ok(raw) => Ok($guard::wrap(raw, self, site)),
+                            Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
+                            Err(TryLockError::Poisoned(poison)) => {
+                                let guard = $guard::wrap(poison.into_inner(), self, site);
+                                Err(TryLockError::Poisoned(PoisonError::new(guard)))
+                            }
+                        }
+                    }
+                )*
+
+                /// The value, which nobody else can reach.
+                ///
+                /// # Errors
+                /// If the lock is poisoned.
+                pub fn get_mut(&mut self) -> LockResult<&mut T> {
+                    self.raw.get_mut()
+                }
+            }
+
+            impl<T: Default> Default for $lock<T> {
+                #[track_caller]
+                fn default() -> Self {
+                    Self::new(T::default())
+                }
+            }
+
+            impl<T: ?Sized> std::fmt::Debug for $lock<T> {
+                fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    formatter.debug_struct(stringify!($lock)).finish_non_exhaustive()
+                }
+            }
+        };
+    }
+
+    lock! {
+        /// `std::sync::Mutex`, recorded.
+        Mutex:
+        /// Waits for the lock.
+        lock, try_lock -> MutexGuard;
+    }
+    lock! {
+        /// `std::sync::RwLock`, recorded.
+        RwLock:
+        /// Waits for shared access.
+        read, try_read -> RwLockReadGuard;
+        /// Waits for exclusive access.
+        write, try_write -> RwLockWriteGuard;
+    }
+
+    /// Whether a wait ended because its time had run out.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct WaitTimeoutResult(bool);
+
+    impl WaitTimeoutResult {
+        /// Whether the time had run out.
+        pub fn timed_out(&self) -> bool {
+            self.0
+        }
+    }
+
+    /// `std::sync::Condvar`, recorded. A wait may return without a notification, and here it really does.
+    pub struct Condvar {
+        tag: Tag,
+        raw: engine::sync::Condvar,
+    }
+
+    impl Condvar {
+        /// A condition variable nobody waits on.
+        #[track_caller]
+        #[allow(clippy::new_without_default)] // `Default` would hide where it was created
+        pub fn new() -> Self {
+            let _aside = watch::aside();
+            Self {
+                tag: Tag::new("Condvar", Location::caller()),
+                raw: engine::sync::Condvar::new(),
+            }
+        }
+
+        fn wait_once<'a, T>(
+            &self,
+            guard: MutexGuard<'a, T>,
+            spurious: bool,
+            site: Site,
+        ) -> MutexGuard<'a, T> {
+            let _aside = watch::aside();
+            let thread = record::current();
+            let lock_site = guard.site;
+            let (raw, lock) = guard.unwrap();
+            record::event(lock.tag.id, Op::Unlock, lock_site);
+            self.tag.begin(Op::Wait { spurious }, site);
+            let raw = if spurious {
+                drop(raw);
+                engine::thread::yield_now();
+                lock.raw.lock().unwrap_or_else(PoisonError::into_inner)
+            } else {
+                self.raw.wait(raw).unwrap_or_else(PoisonError::into_inner)
+            };
+            record::commit(thread, |_| {});
+            record::event(lock.tag.id, Op::Lock("lock"), site);
+            MutexGuard::wrap(raw, lock, site)
+        }
+
+        /// Releases the lock, waits for a notification or for nothing, and takes the lock again.
+        ///
+        /// # Errors
+        /// Never; the signature is that of `std`.
+        #[track_caller]
+        pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
+            let site = Location::caller();
+            let spurious = engine::strikes(site);
+            Ok(self.wait_once(guard, spurious, site))
+        }
+
+        /// Waits until `condition` returns `false`.
+        ///
+        /// # Errors
+        /// Never; the signature is that of `std`.
+        #[track_caller]
+        pub fn wait_while<'a, T>(
+            &self,
+            mut guard: MutexGuard<'a, T>,
+            mut condition: impl FnMut(&mut T) -> bool,
+        ) -> LockResult<MutexGuard<'a, T>> {
+            let site = Location::caller();
+            while condition(&mut guard) {
+                let spurious = engine::strikes(site);
+                guard = self.wait_once(guard, spurious, site);
+            }
+            Ok(guard)
+        }
+
+        /// As `wait`; the time may run out at any moment, whatever `timeout` says, and in a model it always does.
+        ///
+        /// # Errors
+        /// Never; the signature is that of `std`.
+        #[track_caller]
+        pub fn wait_timeout<'a, T>(
+            &self,
+            guard: MutexGuard<'a, T>,
+            _timeout: std::time::Duration,
+        ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
+            let guard = self.wait_once(guard, true, Location::caller());
+            Ok((guard, WaitTimeoutResult(true)))
+        }
+
+        #[track_caller]
+        fn notify(&self, name: &'static str, perform: impl FnOnce(&engine::sync::Condvar)) {
+            let _aside = watch::aside();
+            let thread = record::current();
+            self.tag.begin(Op::Notify(name), Location::caller());
+            perform(&self.raw);
+            record::commit(thread, |_| {});
+        }
+
+        /// Wakes one waiter, if there is any.
+        #[track_caller]
+        pub fn notify_one(&self) {
+            self.notify("notify_one", |raw| raw.notify_one());
+        }
+
+        /// Wakes all waiters.
+        #[track_caller]
+        pub fn notify_all(&self) {
+            self.notify("notify_all", |raw| raw.notify_all());
+        }
+    }
+
+    impl Default for Condvar {
+        #[track_caller]
+        fn default() -> Self {
+            Self::new()
+        }
+    }
+
+    impl std::fmt::Debug for Condvar {
+        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.debug_struct("Condvar").finish_non_exhaustive()
+        }
+    }
+}
+
+/// Declares thread-local keys: `std::thread_local!` in the std world, the model's own in the others.
+#[macro_export]
+macro_rules! thread_local {
+    ($($declarations:tt)*) => { $crate::__engine::thread_local! { $($declarations)* } };
+}
+
+/// Declares statics that are initialised at their first use, anew in each execution of a model.
+#[macro_export]
+macro_rules! lazy_static {
+    ($($declarations:tt)*) => { $crate::__engine::lazy_static! { $($declarations)* } };
+}

@@ -1,0 +1,392 @@
+//! What happened in the execution being explored: every operation of every model thread, in order.
+//!
+//! Both engines run all threads of a model as coroutines on one OS thread, so the record is thread-local and needs no
+//! synchronisation. An operation is *pending* from its call until the engine has performed it: a thread that blocks or
+//! fails stays in its pending operation, which is how a deadlock or a race is drawn.
+//!
+//! The engines switch threads only inside their own operations. Each wrapper therefore notes the current thread before
+//! it calls the engine and restores it after: no look-up is needed.
+
+use std::cell::{Cell, RefCell};
+use std::panic::Location;
+use std::sync::atomic::Ordering;
+
+/// A place in the learner's source.
+pub(crate) type Site = &'static Location<'static>;
+
+/// How the bits of a value are to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Bool,
+    Unsigned,
+    Signed,
+    Pointer,
+}
+
+/// A value as an operation saw it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Value {
+    pub bits: u64,
+    pub kind: Kind,
+}
+
+/// One operation and, once it is performed, its outcome.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "check"), allow(dead_code))] // only the oracles read the outcome
+pub(crate) enum Op {
+    Load {
+        order: Ordering,
+        value: Option<Value>,
+    },
+    Store {
+        order: Ordering,
+        value: Value,
+    },
+    /// A read-modify-write. `written` is `None` for a compare-exchange that failed.
+    Rmw {
+        name: &'static str,
+        operands: [Option<Value>; 2],
+        order: Ordering,
+        failure: Option<Ordering>,
+        read: Option<Value>,
+        written: Option<Value>,
+        spurious: bool,
+    },
+    Fence(Ordering),
+    /// Exclusive access through `&mut`, `into_inner` or drop.
+    Exclusive(&'static str),
+    CellRead,
+    CellWrite,
+    Lock(&'static str),
+    TryLock {
+        name: &'static str,
+        acquired: Option<bool>,
+    },
+    Unlock,
+    Wait {
+        spurious: bool,
+    },
+    Notify(&'static str),
+    Spawn(usize),
+    Join(usize),
+    Park {
+        spurious: bool,
+    },
+    Unpark(usize),
+    Yield,
+}
+
+/// The object of operations that have none.
+pub(crate) const NO_OBJECT: u32 = u32::MAX;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Event {
+    pub thread: usize,
+    pub object: u32,
+    pub op: Op,
+    pub site: Site,
+}
+
+/// What is known of an object besides its operations.
+#[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "check"), allow(dead_code))]
+pub(crate) struct Object {
+    pub created: Site,
+    pub creator: usize,
+    /// How many events had happened before it was created.
+    pub born: usize,
+    pub what: &'static str,
+    /// A read-modify-write has succeeded on it in this execution.
+    #[cfg_attr(not(feature = "loom"), allow(dead_code))]
+    pub modified: bool,
+    /// Where in memory it was when it was dropped.
+    pub dropped_at: Option<usize>,
+}
+
+/// How loom's SeqCst accesses are corrected in this pass: the side on which the full fence stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "loom"), allow(dead_code))]
+pub(crate) enum Mapping {
+    Leading,
+    Trailing,
+    /// No correction at all, for the tests that compare with the raw engine.
+    Raw,
+}
+
+/// What the passes over a model need to know of each other.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(not(feature = "check"), allow(dead_code))]
+pub(crate) struct Pass {
+    #[cfg_attr(not(feature = "loom"), allow(dead_code))]
+    pub mapping: Mapping,
+    pub adversary: bool,
+}
+
+pub(crate) struct Record {
+    pub events: Vec<Event>,
+    pub pending: Vec<Option<Event>>,
+    pub objects: Vec<Object>,
+    pub threads: Vec<String>,
+    /// Call sites at which the adversary has struck in this execution, by thread.
+    pub struck: Vec<(usize, usize)>,
+    /// Executions begun in this exploration.
+    pub executions: usize,
+}
+
+thread_local! {
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
+    static CURRENT: Cell<usize> = const { Cell::new(0) };
+    static PASS: Cell<Pass> = const { Cell::new(Pass { mapping: Mapping::Leading, adversary: false }) };
+    static SEQ_CST_SEEN: Cell<bool> = const { Cell::new(false) };
+    static PREY_SEEN: Cell<bool> = const { Cell::new(false) };
+    static RECORD: RefCell<Record> = const { RefCell::new(Record {
+        events: Vec::new(),
+        pending: Vec::new(),
+        objects: Vec::new(),
+        threads: Vec::new(),
+        struck: Vec::new(),
+        executions: 0,
+    }) };
+}
+
+/// Whether an execution is running on this OS thread and nothing has failed in it yet.
+pub(crate) fn running() -> bool {
+    RUNNING.get() && !std::thread::panicking()
+}
+
+/// Whether an execution is running or failing on this OS thread.
+#[cfg_attr(not(feature = "check"), allow(dead_code))]
+pub(crate) fn in_execution() -> bool {
+    RUNNING.get()
+}
+
+pub(crate) fn current() -> usize {
+    CURRENT.get()
+}
+
+pub(crate) fn set_current(thread: usize) {
+    CURRENT.set(thread);
+}
+
+#[cfg_attr(not(feature = "loom"), allow(dead_code))]
+pub(crate) fn pass() -> Pass {
+    PASS.get()
+}
+
+/// Begins a pass over a model.
+#[cfg(feature = "check")]
+pub(crate) fn begin_pass(pass: Pass) {
+    PASS.set(pass);
+    SEQ_CST_SEEN.set(false);
+    PREY_SEEN.set(false);
+}
+
+/// Begins an exploration: the count of executions starts anew.
+#[cfg(feature = "check")]
+pub(crate) fn begin_exploration() {
+    RECORD.with_borrow_mut(|record| record.executions = 0);
+}
+
+/// Begins an execution: nothing has happened, and only the main thread exists.
+#[cfg(feature = "check")]
+pub(crate) fn begin_execution() {
+    RECORD.with_borrow_mut(|record| {
+        record.events.clear();
+        record.pending.clear();
+        record.pending.push(None);
+        record.objects.clear();
+        record.threads.clear();
+        record.threads.push("main".to_owned());
+        record.struck.clear();
+        record.executions += 1;
+    });
+    CURRENT.set(0);
+    RUNNING.set(true);
+    crate::watch::begin();
+}
+
+/// Forgets an execution that has failed.
+#[cfg(feature = "check")]
+pub(crate) fn abandon_execution() {
+    RUNNING.set(false);
+    crate::watch::stop();
+}
+
+/// Ends an execution that went through.
+#[cfg(feature = "check")]
+pub(crate) fn end_execution() {
+    RUNNING.set(false);
+    crate::watch::end();
+}
+
+/// Executions begun so far in this exploration.
+#[cfg(feature = "check")]
+pub(crate) fn executions() -> usize {
+    RECORD.with_borrow(|record| record.executions)
+}
+
+/// Whether the pass has come across a SeqCst access.
+#[cfg(all(feature = "check", feature = "loom"))]
+pub(crate) fn seq_cst_seen() -> bool {
+    SEQ_CST_SEEN.get()
+}
+
+/// Whether the pass has come across an operation that may fail or return without cause.
+#[cfg(all(feature = "check", feature = "loom"))]
+pub(crate) fn prey_seen() -> bool {
+    PREY_SEEN.get()
+}
+
+pub(crate) fn note_seq_cst() {
+    SEQ_CST_SEEN.set(true);
+}
+
+/// Reads the record of the running or failed execution.
+#[cfg(feature = "check")]
+pub(crate) fn with<R>(read: impl FnOnce(&Record) -> R) -> R {
+    RECORD.with_borrow(read)
+}
+
+/// Registers an object and returns its number.
+pub(crate) fn object(what: &'static str, created: Site) -> u32 {
+    if !running() {
+        return NO_OBJECT;
+    }
+    let creator = current();
+    RECORD.with_borrow_mut(|record| {
+        let born = record.events.len();
+        record.objects.push(Object {
+            created,
+            creator,
+            born,
+            what,
+            modified: false,
+            dropped_at: None,
+        });
+        (record.objects.len() - 1) as u32
+    })
+}
+
+/// Where `object` was created.
+pub(crate) fn created(object: u32) -> Site {
+    let here = Location::caller();
+    RECORD.with_borrow(|record| {
+        record
+            .objects
+            .get(object as usize)
+            .map_or(here, |object| object.created)
+    })
+}
+
+/// Registers a thread about to be spawned and returns its number.
+pub(crate) fn thread(name: Option<&str>) -> usize {
+    RECORD.with_borrow_mut(|record| {
+        let index = record.threads.len();
+        record
+            .threads
+            .push(name.map_or_else(|| format!("t{index}"), str::to_owned));
+        record.pending.push(None);
+        index
+    })
+}
+
+/// Says that the current thread is about to perform `op`.
+pub(crate) fn begin(object: u32, op: Op, site: Site) {
+    if running() {
+        let thread = current();
+        RECORD.with_borrow_mut(|record| {
+            record.pending[thread] = Some(Event {
+                thread,
+                object,
+                op,
+                site,
+            });
+        });
+    }
+}
+
+/// Says that `thread` is running again and has performed its pending operation. `complete` adds the outcome.
+pub(crate) fn commit(thread: usize, complete: impl FnOnce(&mut Op)) {
+    set_current(thread);
+    if running() {
+        RECORD.with_borrow_mut(|record| {
+            if let Some(mut event) = record.pending[thread].take() {
+                complete(&mut event.op);
+                record.events.push(event);
+            }
+        });
+    }
+}
+
+/// Records an operation that cannot block or fail.
+pub(crate) fn event(object: u32, op: Op, site: Site) {
+    if running() {
+        let thread = current();
+        RECORD.with_borrow_mut(|record| {
+            record.events.push(Event {
+                thread,
+                object,
+                op,
+                site,
+            })
+        });
+    }
+}
+
+/// Notes a successful read-modify-write on `object`.
+#[cfg(feature = "loom")]
+pub(crate) fn note_modified(object: u32) {
+    RECORD.with_borrow_mut(|record| {
+        if let Some(object) = record.objects.get_mut(object as usize) {
+            object.modified = true;
+        }
+    });
+}
+
+/// Whether a read-modify-write has succeeded on `object` in this execution.
+#[cfg(feature = "loom")]
+pub(crate) fn modified(object: u32) -> bool {
+    RECORD.with_borrow(|record| {
+        record
+            .objects
+            .get(object as usize)
+            .is_some_and(|object| object.modified)
+    })
+}
+
+/// Notes that `object` was dropped at `address`.
+pub(crate) fn note_dropped(object: u32, address: usize) {
+    RECORD.with_borrow_mut(|record| {
+        if let Some(object) = record.objects.get_mut(object as usize) {
+            object.dropped_at = Some(address);
+        }
+    });
+}
+
+/// The object that was dropped at `address` last.
+pub(crate) fn dropped_at(address: usize) -> u32 {
+    RECORD.with_borrow(|record| {
+        let found = record
+            .objects
+            .iter()
+            .rposition(|object| object.dropped_at == Some(address));
+        found.map_or(NO_OBJECT, |index| index as u32)
+    })
+}
+
+/// Whether the adversary may strike here for the first time in this execution, for engines without a random source.
+#[cfg(feature = "loom")]
+pub(crate) fn first_strike(site: Site) -> bool {
+    PREY_SEEN.set(true);
+    if !pass().adversary || !running() {
+        return false;
+    }
+    let key = (current(), std::ptr::from_ref(site) as usize);
+    RECORD.with_borrow_mut(|record| {
+        let first = !record.struck.contains(&key);
+        if first {
+            record.struck.push(key);
+        }
+        first
+    })
+}

@@ -1,0 +1,201 @@
+//! Watches the heap of the running execution.
+//!
+//! Memory that model code frees is filled with a pattern and kept until the execution ends. A later touch through the
+//! facade therefore finds a dead object instead of someone else's memory, a second free is noticed, and what is still
+//! allocated at the end is a leak. Memory that the engine and the record use for themselves is left alone.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::ptr;
+
+/// What freed memory is filled with.
+pub(crate) const POISON_BYTE: u8 = 0xD7;
+
+/// A word of freed memory.
+pub(crate) const POISON: u64 = u64::from_ne_bytes([POISON_BYTE; 8]);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Belongs to the engine, the harness, or an execution that is over.
+    Unwatched,
+    /// Allocated by the code under test in the running execution.
+    Live,
+    /// Freed in the running execution and kept.
+    Freed,
+}
+
+/// Stands directly before every block.
+struct Header {
+    layout: Layout,
+    state: State,
+    /// The other watched blocks of the execution.
+    next: *mut Header,
+}
+
+const HEADER: usize = size_of::<Header>();
+
+thread_local! {
+    static WATCHING: Cell<bool> = const { Cell::new(false) };
+    static BLOCKS: Cell<*mut Header> = const { Cell::new(ptr::null_mut()) };
+    static DOUBLE_FREE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// While it lives, allocations belong to the engine. Ends when the wrapper returns to the code under test.
+pub(crate) struct Aside(bool);
+
+pub(crate) fn aside() -> Aside {
+    Aside(WATCHING.replace(false))
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        WATCHING.set(self.0);
+    }
+}
+
+/// Begins the part of a new thread that is code under test.
+pub(crate) fn resume() {
+    WATCHING.set(crate::record::running());
+}
+
+/// Begins an execution.
+#[cfg(feature = "check")]
+pub(crate) fn begin() {
+    release();
+    DOUBLE_FREE.set(false);
+    WATCHING.set(true);
+}
+
+/// Stops watching; what was kept stays until the next execution begins.
+#[cfg(feature = "check")]
+pub(crate) fn stop() {
+    WATCHING.set(false);
+}
+
+/// Ends an execution and gives back the memory that was kept.
+#[cfg(feature = "check")]
+pub(crate) fn end() {
+    WATCHING.set(false);
+    release();
+}
+
+/// Watched blocks that are still allocated, and their bytes.
+#[cfg(feature = "check")]
+pub(crate) fn live() -> (usize, usize) {
+    let (mut count, mut bytes) = (0, 0);
+    let mut block = BLOCKS.get();
+    while !block.is_null() {
+        // SAFETY: blocks in the list stay allocated until `release`.
+        let header = unsafe { &*block };
+        if header.state == State::Live {
+            count += 1;
+            bytes += header.layout.size();
+        }
+        block = header.next;
+    }
+    (count, bytes)
+}
+
+/// Whether some block was freed twice since the last call.
+pub(crate) fn take_double_free() -> bool {
+    DOUBLE_FREE.replace(false)
+}
+
+#[cfg(feature = "check")]
+fn release() {
+    let mut block = BLOCKS.replace(ptr::null_mut());
+    while !block.is_null() {
+        // SAFETY: blocks in the list are allocated; the list is taken, so each is visited once.
+        unsafe {
+            let next = (*block).next;
+            match (*block).state {
+                State::Freed => System.dealloc(base(block), padded((*block).layout)),
+                _ => (*block).state = State::Unwatched,
+            }
+            block = next;
+        }
+    }
+}
+
+/// The layout of a block together with its header.
+fn padded(layout: Layout) -> Layout {
+    let align = layout.align().max(align_of::<Header>());
+    let offset = HEADER.next_multiple_of(align);
+    // SAFETY: the alignment is a power of two; a size near `isize::MAX` would have failed in the caller's `Layout`
+    // or fails in the system allocator.
+    unsafe { Layout::from_size_align_unchecked(layout.size().saturating_add(offset), align) }
+}
+
+/// Where the allocation of a block with this header begins.
+///
+/// # Safety
+/// `header` was written by [`Watch::alloc`].
+unsafe fn base(header: *mut Header) -> *mut u8 {
+    // SAFETY: per the caller; the offset is the one `alloc` has used.
+    unsafe {
+        let align = (*header).layout.align().max(align_of::<Header>());
+        header
+            .cast::<u8>()
+            .add(HEADER)
+            .sub(HEADER.next_multiple_of(align))
+    }
+}
+
+/// The allocator of every check binary in the model worlds.
+#[cfg_attr(not(feature = "check"), allow(dead_code))]
+pub(crate) struct Watch;
+
+// SAFETY: every block is a block of `System` with a header in front; the returned pointer has the layout's alignment
+// because the offset is a multiple of it.
+unsafe impl GlobalAlloc for Watch {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let align = layout.align().max(align_of::<Header>());
+        let offset = HEADER.next_multiple_of(align);
+        // SAFETY: the size is not zero because of the header.
+        let start = unsafe { System.alloc(padded(layout)) };
+        if start.is_null() {
+            return start;
+        }
+        let watched = WATCHING.try_with(Cell::get).unwrap_or(false);
+        // SAFETY: `offset` bytes were allocated in front of the block, at least `HEADER` of them, aligned.
+        unsafe {
+            let block = start.add(offset);
+            let header = block.sub(HEADER).cast::<Header>();
+            if watched {
+                header.write(Header {
+                    layout,
+                    state: State::Live,
+                    next: BLOCKS.replace(header),
+                });
+            } else {
+                header.write(Header {
+                    layout,
+                    state: State::Unwatched,
+                    next: ptr::null_mut(),
+                });
+            }
+            block
+        }
+    }
+
+    unsafe fn dealloc(&self, block: *mut u8, layout: Layout) {
+        // SAFETY: `block` came from `alloc`, and watched blocks keep their header until the execution ends.
+        unsafe {
+            let header = block.sub(HEADER).cast::<Header>();
+            match (*header).state {
+                State::Unwatched => System.dealloc(base(header), padded(layout)),
+                State::Live => {
+                    (*header).state = State::Freed;
+                    ptr::write_bytes(block, POISON_BYTE, layout.size());
+                }
+                State::Freed => {
+                    let _ = DOUBLE_FREE.try_with(|double_free| double_free.set(true));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(feature = "check")]
+#[global_allocator]
+static WATCH: Watch = Watch;
