@@ -32,7 +32,6 @@ pub(crate) struct Value {
 
 /// One operation and, once it is performed, its outcome.
 #[derive(Clone, Debug)]
-#[cfg_attr(not(feature = "check"), allow(dead_code))] // only the oracles read the outcome
 pub(crate) enum Op {
     Load {
         order: Ordering,
@@ -89,7 +88,6 @@ pub(crate) struct Event {
 
 /// What is known of an object besides its operations.
 #[derive(Clone, Debug)]
-#[cfg_attr(not(feature = "check"), allow(dead_code))]
 pub(crate) struct Object {
     pub created: Site,
     pub creator: usize,
@@ -115,7 +113,6 @@ pub(crate) enum Mapping {
 
 /// What the passes over a model need to know of each other.
 #[derive(Clone, Copy, Debug)]
-#[cfg_attr(not(feature = "check"), allow(dead_code))]
 pub(crate) struct Pass {
     #[cfg_attr(not(feature = "loom"), allow(dead_code))]
     pub mapping: Mapping,
@@ -155,7 +152,6 @@ pub(crate) fn running() -> bool {
 }
 
 /// Whether an execution is running or failing on this OS thread.
-#[cfg_attr(not(feature = "check"), allow(dead_code))]
 pub(crate) fn in_execution() -> bool {
     RUNNING.get()
 }
@@ -174,7 +170,6 @@ pub(crate) fn pass() -> Pass {
 }
 
 /// Begins a pass over a model.
-#[cfg(feature = "check")]
 pub(crate) fn begin_pass(pass: Pass) {
     PASS.set(pass);
     SEQ_CST_SEEN.set(false);
@@ -182,13 +177,11 @@ pub(crate) fn begin_pass(pass: Pass) {
 }
 
 /// Begins an exploration: the count of executions starts anew.
-#[cfg(feature = "check")]
 pub(crate) fn begin_exploration() {
     RECORD.with_borrow_mut(|record| record.executions = 0);
 }
 
 /// Begins an execution: nothing has happened, and only the main thread exists.
-#[cfg(feature = "check")]
 pub(crate) fn begin_execution() {
     RECORD.with_borrow_mut(|record| {
         record.events.clear();
@@ -206,33 +199,30 @@ pub(crate) fn begin_execution() {
 }
 
 /// Forgets an execution that has failed.
-#[cfg(feature = "check")]
 pub(crate) fn abandon_execution() {
     RUNNING.set(false);
     crate::watch::stop();
 }
 
 /// Ends an execution that went through.
-#[cfg(feature = "check")]
 pub(crate) fn end_execution() {
     RUNNING.set(false);
     crate::watch::end();
 }
 
 /// Executions begun so far in this exploration.
-#[cfg(feature = "check")]
 pub(crate) fn executions() -> usize {
     RECORD.with_borrow(|record| record.executions)
 }
 
 /// Whether the pass has come across a SeqCst access.
-#[cfg(all(feature = "check", feature = "loom"))]
+#[cfg(feature = "loom")]
 pub(crate) fn seq_cst_seen() -> bool {
     SEQ_CST_SEEN.get()
 }
 
 /// Whether the pass has come across an operation that may fail or return without cause.
-#[cfg(all(feature = "check", feature = "loom"))]
+#[cfg(feature = "loom")]
 pub(crate) fn prey_seen() -> bool {
     PREY_SEEN.get()
 }
@@ -242,7 +232,6 @@ pub(crate) fn note_seq_cst() {
 }
 
 /// Reads the record of the running or failed execution.
-#[cfg(feature = "check")]
 pub(crate) fn with<R>(read: impl FnOnce(&Record) -> R) -> R {
     RECORD.with_borrow(read)
 }

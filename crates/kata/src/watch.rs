@@ -59,7 +59,6 @@ pub(crate) fn resume() {
 }
 
 /// Begins an execution.
-#[cfg(feature = "check")]
 pub(crate) fn begin() {
     release();
     DOUBLE_FREE.set(false);
@@ -67,20 +66,17 @@ pub(crate) fn begin() {
 }
 
 /// Stops watching; what was kept stays until the next execution begins.
-#[cfg(feature = "check")]
 pub(crate) fn stop() {
     WATCHING.set(false);
 }
 
 /// Ends an execution and gives back the memory that was kept.
-#[cfg(feature = "check")]
 pub(crate) fn end() {
     WATCHING.set(false);
     release();
 }
 
 /// Watched blocks that are still allocated, and their bytes.
-#[cfg(feature = "check")]
 pub(crate) fn live() -> (usize, usize) {
     let (mut count, mut bytes) = (0, 0);
     let mut block = BLOCKS.get();
@@ -101,7 +97,6 @@ pub(crate) fn take_double_free() -> bool {
     DOUBLE_FREE.replace(false)
 }
 
-#[cfg(feature = "check")]
 fn release() {
     let mut block = BLOCKS.replace(ptr::null_mut());
     while !block.is_null() {
@@ -142,7 +137,6 @@ unsafe fn base(header: *mut Header) -> *mut u8 {
 }
 
 /// The allocator of every check binary in the model worlds.
-#[cfg_attr(not(feature = "check"), allow(dead_code))]
 pub(crate) struct Watch;
 
 // SAFETY: every block is a block of `System` with a header in front; the returned pointer has the layout's alignment
@@ -196,6 +190,5 @@ unsafe impl GlobalAlloc for Watch {
     }
 }
 
-#[cfg(feature = "check")]
 #[global_allocator]
 static WATCH: Watch = Watch;

@@ -19,7 +19,8 @@ static STRANGERS: AtomicUsize = AtomicUsize::new(0);
 
 /// Makes tokens and knows what became of them.
 ///
-/// It is a plain reference, copied freely. What it refers to is leaked: about fifty bytes a token.
+/// It is a plain reference, copied freely. What it refers to is leaked: some forty bytes a token. Making a token
+/// allocates and locks; dropping one does neither, so that it orders and costs nothing in the code under test.
 #[derive(Clone, Copy)]
 pub struct Drops {
     /// A row for each token.

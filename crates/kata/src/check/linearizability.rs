@@ -3,8 +3,8 @@
 //! A concurrent object is linearizable if each operation can be given one instant between its call and its return so
 //! that the operations, taken in the order of those instants, do what a sequential object does (Herlihy & Wing 1990).
 //! The search is the one of Wing & Gong, "Testing and Verifying Concurrent Objects" (1993), with the memory of
-//! configurations already refuted from Lowe, "Testing for linearizability" (2017). Before it, a guess that repairs itself
-//! finds the order of most good histories without a search.
+//! configurations already refuted from Lowe, "Testing for linearizability" (2017). Before it, a guess that repairs
+//! itself finds the order of most good histories without a search.
 //!
 //! ```text
 //!   t0  ├── push(1) ──┤                   push(1) returned before pop was called: it comes first.
@@ -1015,7 +1015,7 @@ mod tests {
    4                              call Push(2)
    5                  Pop → None
 
-no order of these operations that respects real time explains t1 Pop → None: it could only have returned Some(1).
+No order of these operations that respects real time explains t1 Pop → None: it could only have returned Some(1).
 The others fit in this order: t0 Push(1) → None."
         );
     }

@@ -560,11 +560,8 @@ pub mod cell {
         pub fn into_inner(mut self) -> T {
             self.finish(Location::caller(), "into_inner");
             let this = std::mem::ManuallyDrop::new(self);
-            // SAFETY: `this` is never used again, so the value is read once and `access` is dropped once.
-            unsafe {
-                drop(std::ptr::read(&this.access));
-                std::ptr::read(&this.value).into_inner()
-            }
+            // SAFETY: `this` is never used again, so the value is read once; the other fields own nothing.
+            unsafe { std::ptr::read(&this.value) }.into_inner()
         }
     }
 

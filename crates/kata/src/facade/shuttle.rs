@@ -46,7 +46,7 @@ pub(crate) fn modified(_object: u32) {}
 pub(crate) fn strikes(_site: Site) -> bool {
     record::running() && record::pass().adversary && {
         let _aside = crate::watch::aside();
-        shuttle::rand::thread_rng().next_u64() % 8 == 0
+        shuttle::rand::thread_rng().next_u64().is_multiple_of(8)
     }
 }
 

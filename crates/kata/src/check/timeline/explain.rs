@@ -434,7 +434,8 @@ fn store_buffering(picture: &Picture, load: usize, store: usize) -> Option<(Stri
             && loaded(&events[index].op).is_some()
     });
     let mut lacking = Vec::new();
-    if !full_fence(own, load, thread) && !(sequential(own) && sequential(load)) {
+    let kept = full_fence(own, load, thread) || (sequential(own) && sequential(load));
+    if !kept {
         lacking.push(format!(
             "{} between {} and {}",
             picture.thread(thread),
