@@ -8,12 +8,14 @@
 //! | [`linearizable`] | shuttle | histories against a sequential specification |
 //! | [`Stress`] | std | real threads, rounds not seconds |
 
-mod report;
-
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod explore;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
+mod report;
+#[cfg(any(feature = "loom", feature = "shuttle"))]
 mod timeline;
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+pub use report::{Report, Step};
 
 #[cfg(feature = "loom")]
 mod exhaustive;
@@ -33,8 +35,16 @@ pub use {
     randomized::{Randomized, randomized},
 };
 
+mod drops;
 pub mod linearizability;
-pub use report::{Report, Step};
+mod stress;
+pub use drops::{Drops, Token};
+pub use stress::{Stress, assert_conserved, assert_fifo_per_producer};
+
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+mod allocations;
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+pub use allocations::{Count, Counting, allocations_in, live_blocks, live_bytes};
 
 /// Read-modify-writes, failed ones included, that the current model thread has performed in this execution.
 #[cfg(any(feature = "loom", feature = "shuttle"))]

@@ -62,8 +62,9 @@ impl Stress {
     /// In each round, `setup` makes a state, every thread runs `body` once on it, all at the same time, and `verify`
     /// gets the state and what the bodies returned, in the order of the threads.
     ///
-    /// The threads are started once and used for all rounds, and joined before `run` returns. Measured on two
-    /// cores, an empty round of two threads costs 10 µs; starting two threads for each round costs 80 µs.
+    /// The threads are started once and used for all rounds, and joined before `run` returns. An empty round
+    /// of two threads cost 8 to 75 µs where starting two threads for it cost 80 to 280 µs (two cores shared with other
+    /// work, hence the spread; in the same run the ratio was 2 to 10).
     ///
     /// # Panics
     ///
