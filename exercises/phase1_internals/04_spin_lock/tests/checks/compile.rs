@@ -1,0 +1,92 @@
+//! What the compiler lets a user of the lock do.
+//!
+//! Decides which of the lock's types may be moved to another thread or shared with one. That is a promise made in
+//! types: no run of any program can show that it was right to make it, and one wrong bound lets safe code race.
+//! Does not decide anything about how the lock behaves.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::MutexGuard;
+
+use spin_lock::{Guard, SpinLock};
+
+/// Whether a type implements a trait, as a `bool`: a wrong bound then fails one named test instead of the build.
+///
+/// An associated constant of the type itself, which exists if the bound holds, goes before one of a trait.
+macro_rules! implements {
+    ($type:ty: $bound:path) => {{
+        #[allow(dead_code)] // One of the two answers is never read.
+        trait Otherwise {
+            const ANSWER: bool = false;
+        }
+        impl<T: ?Sized> Otherwise for T {}
+
+        struct Probe<T: ?Sized>(PhantomData<T>);
+        #[allow(dead_code)]
+        impl<T: ?Sized + $bound> Probe<T> {
+            const ANSWER: bool = true;
+        }
+        <Probe<$type>>::ANSWER
+    }};
+}
+
+/// The promise is about a lock that locks: without one there is nothing to promise.
+fn there_is_a_lock() {
+    drop(SpinLock::new(0).lock());
+}
+
+#[test]
+fn a_lock_around_a_sendable_value_can_be_shared() {
+    there_is_a_lock();
+    assert!(
+        implements!(SpinLock<u32>: Sync) && implements!(SpinLock<u32>: Send),
+        "no two threads can use a lock around a plain number: it is good for nothing"
+    );
+    assert!(
+        implements!(SpinLock<Cell<u32>>: Sync),
+        "a `Cell` may move from thread to thread and the lock lets only one thread in at a time: asking for `T: Sync` \
+         takes away what a lock is for"
+    );
+}
+
+#[test]
+fn a_lock_around_a_value_bound_to_its_thread_cannot_be_shared() {
+    there_is_a_lock();
+    assert!(
+        !implements!(SpinLock<Rc<u32>>: Sync),
+        "safe code can clone one `Rc` on two threads through the lock: its plain counter is a data race, then a use \
+         after free"
+    );
+    assert!(
+        !implements!(SpinLock<MutexGuard<'static, u32>>: Sync),
+        "safe code can swap a `MutexGuard` out of the lock on another thread, which then unlocks a mutex that it does not \
+         own: sharing the lock moves its value, and `T: Sync` does not allow that"
+    );
+    assert!(
+        !implements!(SpinLock<Rc<u32>>: Send),
+        "safe code can carry an `Rc` to another thread inside the lock while a clone stays behind"
+    );
+}
+
+#[test]
+fn a_guard_leaves_its_thread_only_with_a_value_that_may() {
+    there_is_a_lock();
+    assert!(
+        !implements!(Guard<'static, Rc<u32>>: Send),
+        "safe code can take the lock on one thread and clone the `Rc` in it on another"
+    );
+}
+
+#[test]
+fn a_guard_is_shared_exactly_when_its_value_may_be() {
+    there_is_a_lock();
+    assert!(
+        !implements!(Guard<'static, Cell<u32>>: Sync),
+        "safe code can share the guard between two threads, and both write to the `Cell` in it at the same time"
+    );
+    assert!(
+        implements!(Guard<'static, u32>: Sync),
+        "scoped threads cannot read a plain number together through one guard, though a `&mut` would let them"
+    );
+}

@@ -1,0 +1,133 @@
+//! Every execution that the C11 memory model allows, within the bounds that each check prints.
+//!
+//! Decides whether two or three threads can hold the lock at once, and whether the next owner is sure to see what the
+//! last one wrote. A missing Acquire or Release shows here and nowhere else: x86 hides it, shuttle does not model it.
+//! Does not decide how the lock fares among many threads, whether it is fair, or how long a waiter waits.
+
+use kata::check::exhaustive;
+use kata::sync::Arc;
+use kata::thread;
+use spin_lock::SpinLock;
+
+/// What a lock is asked to keep consistent: two numbers that are equal whenever nobody holds it.
+type Pair = (u32, u32);
+
+/// Two separate writes, so that an owner let in too early has something to see half of.
+fn advance(pair: &mut Pair) {
+    pair.0 += 1;
+    pair.1 += 1;
+}
+
+fn shared() -> Arc<SpinLock<Pair>> {
+    Arc::new(SpinLock::new((0, 0)))
+}
+
+#[test]
+fn try_lock_on_a_free_lock_succeeds() {
+    // `compare_exchange_weak` may fail for no reason at all. In this world it does, once in each place that calls it.
+    exhaustive(|| {
+        let lock = SpinLock::new(0);
+        assert!(
+            lock.try_lock().is_some(),
+            "nobody has ever held this lock, yet try_lock says that somebody does: its caller gives up for nothing"
+        );
+        assert!(
+            lock.try_lock().is_some(),
+            "nobody holds this lock any more, yet try_lock says that somebody does: its caller gives up for nothing"
+        );
+    });
+}
+
+#[test]
+fn try_lock_on_a_held_lock_fails() {
+    exhaustive(|| {
+        let lock = shared();
+        let guard = lock.lock();
+        let other = {
+            let lock = lock.clone();
+            thread::spawn(move || {
+                assert!(
+                    lock.try_lock().is_none(),
+                    "two guards at once: two threads would each hold a `&mut` to the same value"
+                );
+                assert!(
+                    lock.try_lock().is_none(),
+                    "the first failed try_lock has unlocked what another thread had locked"
+                );
+            })
+        };
+        other.join().unwrap();
+        drop(guard);
+    });
+}
+
+#[test]
+fn lock_lets_in_one_thread_at_a_time() {
+    fn advance_twice(lock: &SpinLock<Pair>) {
+        for _ in 0..2 {
+            advance(&mut lock.lock());
+        }
+    }
+    exhaustive(|| {
+        let lock = shared();
+        let other = {
+            let lock = lock.clone();
+            thread::spawn(move || advance_twice(&lock))
+        };
+        advance_twice(&lock);
+        other.join().unwrap();
+        assert_eq!(
+            *lock.lock(),
+            (4, 4),
+            "two threads advanced the pair twice each, one at a time: an update was lost"
+        );
+    });
+}
+
+#[test]
+fn a_reader_sees_all_or_nothing_of_an_update() {
+    exhaustive(|| {
+        let lock = shared();
+        let writer = {
+            let lock = lock.clone();
+            thread::spawn(move || advance(&mut lock.lock()))
+        };
+        let seen = *lock.lock();
+        assert_eq!(
+            seen.0, seen.1,
+            "the value was read in the middle of another owner's update"
+        );
+        writer.join().unwrap();
+    });
+}
+
+#[test]
+fn try_lock_lets_in_one_thread_at_a_time() {
+    fn advance_if_free(lock: &SpinLock<Pair>) -> u32 {
+        match lock.try_lock() {
+            Some(mut pair) => {
+                advance(&mut pair);
+                1
+            }
+            None => 0,
+        }
+    }
+    exhaustive(|| {
+        let lock = shared();
+        let others: Vec<_> = (0..2)
+            .map(|_| {
+                let lock = lock.clone();
+                thread::spawn(move || advance_if_free(&lock))
+            })
+            .collect();
+        let mut successes = advance_if_free(&lock);
+        for other in others {
+            successes += other.join().unwrap();
+        }
+        assert_eq!(
+            *lock.lock(),
+            (successes, successes),
+            "try_lock succeeded {successes} times and each owner advanced the pair: an update was lost"
+        );
+    });
+}

@@ -1,0 +1,75 @@
+//! Random, reproducible schedules of more threads than the exhaustive checks can afford.
+//!
+//! Decides whether an update can be lost or a waiter left behind when four threads want the lock again and again.
+//! Does not decide orderings: here every atomic access is sequentially consistent. Does not decide everything: it samples.
+
+use kata::check::randomized;
+use kata::sync::Arc;
+use kata::thread;
+use spin_lock::SpinLock;
+
+const THREADS: usize = 4;
+const UPDATES: usize = 3;
+
+/// Adds one as slowly as it can be done: whoever else gets in meanwhile is overwritten.
+fn add_one_slowly(value: &mut usize) {
+    let before = *value;
+    thread::yield_now();
+    *value = before + 1;
+}
+
+#[test]
+fn lock_loses_no_update() {
+    randomized(|| {
+        let lock = Arc::new(SpinLock::new(0));
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let lock = lock.clone();
+                thread::spawn(move || {
+                    for _ in 0..UPDATES {
+                        add_one_slowly(&mut lock.lock());
+                    }
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(
+            *lock.lock(),
+            THREADS * UPDATES,
+            "two threads held the lock at once and one overwrote what the other had counted"
+        );
+    });
+}
+
+#[test]
+fn try_lock_loses_no_update() {
+    randomized(|| {
+        let lock = Arc::new(SpinLock::new(0));
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let lock = lock.clone();
+                thread::spawn(move || {
+                    let mut successes = 0;
+                    for _ in 0..UPDATES {
+                        if let Some(mut guard) = lock.try_lock() {
+                            add_one_slowly(&mut guard);
+                            successes += 1;
+                        }
+                    }
+                    successes
+                })
+            })
+            .collect();
+        let successes: usize = threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum();
+        assert_eq!(
+            *lock.lock(),
+            successes,
+            "two calls of try_lock succeeded at once and one overwrote what the other had counted"
+        );
+    });
+}

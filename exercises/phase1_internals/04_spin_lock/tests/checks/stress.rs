@@ -1,0 +1,61 @@
+//! Real threads on real processors, more of them than most machines have cores.
+//!
+//! Decides whether the lock keeps threads apart here and lets every one of them through in the end. It is the only check
+//! in which the operating system takes the processor from an owner, as it will in production.
+//! Does not decide orderings: x86 forgives every one of them. Does not prove anything: it samples.
+
+use kata::check::Stress;
+use spin_lock::{Guard, SpinLock};
+
+const THREADS: usize = 8;
+const UPDATES: usize = 50;
+const ROUNDS: usize = 500;
+
+/// The value, once all threads are done with it. Not by `lock`: a lock that is stuck should fail here, not hang.
+fn left(lock: &SpinLock<usize>) -> Guard<'_, usize> {
+    lock.try_lock()
+        .expect("every owner has let go, yet the lock is still taken")
+}
+
+#[test]
+fn lock_loses_no_update() {
+    Stress::new(THREADS).rounds(ROUNDS).run(
+        |_round| SpinLock::new(0),
+        |_thread, lock| {
+            for _ in 0..UPDATES {
+                *lock.lock() += 1;
+            }
+        },
+        |lock, _results| {
+            assert_eq!(
+                *left(&lock),
+                THREADS * UPDATES,
+                "two threads held the lock at once and one overwrote what the other had counted"
+            );
+        },
+    );
+}
+
+#[test]
+fn try_lock_loses_no_update() {
+    Stress::new(THREADS).rounds(ROUNDS).run(
+        |_round| SpinLock::new(0),
+        |_thread, lock| {
+            let mut successes = 0;
+            for _ in 0..UPDATES {
+                if let Some(mut guard) = lock.try_lock() {
+                    *guard += 1;
+                    successes += 1;
+                }
+            }
+            successes
+        },
+        |lock, successes| {
+            assert_eq!(
+                *left(&lock),
+                successes.into_iter().sum::<usize>(),
+                "two calls of try_lock succeeded at once and one overwrote what the other had counted"
+            );
+        },
+    );
+}

@@ -1,0 +1,131 @@
+//! One thread, real atomics.
+//!
+//! Decides what a single thread can see of the lock: when it is taken, when it is free again, what the guard shows.
+//! Does not decide anything about two threads: a lock whose `locked` is a plain `bool` would pass.
+//! Where a broken lock would wait for itself, the checks ask with `try_lock`, so that it fails instead of hanging.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+use kata::check::Drops;
+use rstest::rstest;
+use spin_lock::{Guard, SpinLock};
+
+type Take = for<'a> fn(&'a SpinLock<u32>) -> Guard<'a, u32>;
+
+fn by_lock(lock: &SpinLock<u32>) -> Guard<'_, u32> {
+    lock.lock()
+}
+
+fn by_try_lock(lock: &SpinLock<u32>) -> Guard<'_, u32> {
+    lock.try_lock()
+        .expect("nobody holds the lock, yet try_lock says that somebody does")
+}
+
+#[rstest]
+#[case::lock(by_lock)]
+#[case::try_lock(by_try_lock)]
+fn a_new_lock_is_free_and_holds_its_value(#[case] take: Take) {
+    let lock = SpinLock::new(7);
+    assert_eq!(
+        *take(&lock),
+        7,
+        "the guard must show the value given to `new`"
+    );
+}
+
+#[rstest]
+#[case::lock(by_lock)]
+#[case::try_lock(by_try_lock)]
+fn a_held_lock_cannot_be_taken(#[case] take: Take) {
+    let lock = SpinLock::new(7);
+    let _guard = take(&lock);
+    assert!(
+        lock.try_lock().is_none(),
+        "two guards at once: two threads would each hold a `&mut` to the same value"
+    );
+    assert!(
+        lock.try_lock().is_none(),
+        "the first failed try_lock has unlocked what somebody else had locked"
+    );
+}
+
+#[rstest]
+#[case::lock(by_lock)]
+#[case::try_lock(by_try_lock)]
+fn what_one_owner_writes_the_next_one_reads(#[case] take: Take) {
+    let lock = SpinLock::new(7);
+    *take(&lock) += 1;
+    let guard = lock
+        .try_lock()
+        .expect("the owner is gone, yet the lock is still taken");
+    assert_eq!(*guard, 8, "the owner's write was lost");
+}
+
+fn at_the_end_of_a_statement(lock: &SpinLock<u32>) {
+    *lock.lock() += 1;
+}
+
+fn at_the_end_of_a_scope(lock: &SpinLock<u32>) {
+    let mut guard = lock.lock();
+    *guard += 1;
+}
+
+fn dropped_by_hand(lock: &SpinLock<u32>) {
+    drop(lock.lock());
+}
+
+fn taken_by_try_lock(lock: &SpinLock<u32>) {
+    drop(lock.try_lock());
+}
+
+fn by_a_panic(lock: &SpinLock<u32>) {
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let _guard = lock.lock();
+        resume_unwind(Box::new("the owner's own trouble"));
+    }));
+    assert!(outcome.is_err());
+}
+
+#[rstest]
+#[case::at_the_end_of_a_statement(at_the_end_of_a_statement)]
+#[case::at_the_end_of_a_scope(at_the_end_of_a_scope)]
+#[case::dropped_by_hand(dropped_by_hand)]
+#[case::taken_by_try_lock(taken_by_try_lock)]
+#[case::by_a_panic(by_a_panic)]
+fn the_end_of_a_guard_unlocks(#[case] use_the_lock: fn(&SpinLock<u32>)) {
+    let lock = SpinLock::new(7);
+    use_the_lock(&lock);
+    assert!(
+        lock.try_lock().is_some(),
+        "the guard is gone, yet the lock is still taken: the next thread to ask for it waits forever"
+    );
+}
+
+#[test]
+fn a_forgotten_guard_keeps_the_lock_taken() {
+    let lock = SpinLock::new(7);
+    std::mem::forget(lock.lock());
+    assert!(
+        lock.try_lock().is_none(),
+        "no guard was dropped, yet the lock is free: its owner may still hold a reference to the value"
+    );
+}
+
+#[test]
+fn each_lock_stands_for_itself() {
+    let (left, right) = (SpinLock::new(1), SpinLock::new(2));
+    let _guard = left.lock();
+    assert!(
+        right.try_lock().is_some(),
+        "one lock was taken and the other one is not free: unrelated threads wait for each other"
+    );
+}
+
+#[test]
+fn every_value_is_dropped_once() {
+    let drops = Drops::new();
+    let lock = SpinLock::new(drops.token("the first value"));
+    *lock.lock() = drops.token("the value that replaced it");
+    drop(lock);
+    drops.assert_each_dropped_once();
+}
