@@ -94,6 +94,8 @@ pub(crate) struct Object {
     /// How many events had happened before it was created.
     pub born: usize,
     pub what: &'static str,
+    /// What an atomic was created with.
+    pub initial: Option<Value>,
     /// A read-modify-write has succeeded on it in this execution.
     #[cfg_attr(not(feature = "loom"), allow(dead_code))]
     pub modified: bool,
@@ -237,7 +239,7 @@ pub(crate) fn with<R>(read: impl FnOnce(&Record) -> R) -> R {
 }
 
 /// Registers an object and returns its number.
-pub(crate) fn object(what: &'static str, created: Site) -> u32 {
+pub(crate) fn object(what: &'static str, created: Site, initial: Option<Value>) -> u32 {
     if !running() {
         return NO_OBJECT;
     }
@@ -249,6 +251,7 @@ pub(crate) fn object(what: &'static str, created: Site) -> u32 {
             creator,
             born,
             what,
+            initial,
             modified: false,
             dropped_at: None,
         });

@@ -17,7 +17,7 @@ use shuttle_engine::scheduler::serialization::serialize_schedule;
 use std::cell::Cell;
 
 /// A longer replay string helps nobody; the check itself is as deterministic.
-const LONGEST_REPLAY: usize = 4_000;
+const LONGEST_REPLAY: usize = 600;
 
 /// The environment variable a failing schedule is replayed with.
 const REPLAY: &str = "KATA_REPLAY";

@@ -94,7 +94,17 @@ impl Report {
             .collect();
 
         let mut text = String::new();
-        let _ = writeln!(text, "{}: {} {}", self.test, self.headline, self.explored);
+        // A message of somebody's own would run into what follows.
+        let gap = if self.headline.chars().count() > 40 {
+            "\n"
+        } else {
+            " "
+        };
+        let _ = writeln!(
+            text,
+            "{}: {}{gap}{}",
+            self.test, self.headline, self.explored
+        );
         if !self.steps.is_empty() {
             let mut line = format!("\n{:>STEP$}", "#");
             for (&thread, &(wide, place)) in columns.iter().zip(&widths) {

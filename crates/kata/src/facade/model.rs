@@ -29,9 +29,9 @@ const ALIVE: u32 = 0x6B61_7461;
 const DEAD: u32 = 0xDEAD_0B1E;
 
 impl Tag {
-    fn new(what: &'static str, site: Site) -> Self {
+    fn new(what: &'static str, site: Site, initial: Option<Value>) -> Self {
         Self {
-            id: record::object(what, site),
+            id: record::object(what, site, initial),
             mark: ALIVE,
         }
     }
@@ -170,7 +170,7 @@ pub mod atomic {
                     let _aside = watch::aside();
                     Self {
                         raw: std::mem::ManuallyDrop::new(engine::atomic::$name::new(value)),
-                        tag: Tag::new(stringify!($name), Location::caller()),
+                        tag: Tag::new(stringify!($name), Location::caller(), Some(value.value())),
                         lent: std::cell::UnsafeCell::new(None),
                     }
                 }
@@ -549,7 +549,7 @@ pub mod cell {
             let _aside = watch::aside();
             let site = Location::caller();
             Self {
-                tag: Tag::new("UnsafeCell", site),
+                tag: Tag::new("UnsafeCell", site, None),
                 access: engine::Access::new(),
                 value: std::cell::UnsafeCell::new(value),
             }
@@ -566,14 +566,16 @@ pub mod cell {
     }
 
     impl<T: ?Sized> UnsafeCell<T> {
-        /// Calls `access` with a pointer to read through. It must not be used after `access` returns.
+        /// Calls `access` with a pointer to read through. Only what a lock or a borrow keeps others away from may be
+        /// used after `access` returns: the checker sees the access end there.
         #[track_caller]
         pub fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R {
             let _access = self.enter(Op::CellRead, Location::caller());
             access(self.value.get())
         }
 
-        /// Calls `access` with a pointer to read and write through. It must not be used after `access` returns.
+        /// Calls `access` with a pointer to read and write through. What holds for the pointer of [`with`](Self::with)
+        /// holds for this one.
         #[track_caller]
         pub fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
             let _access = self.enter(Op::CellWrite, Location::caller());
@@ -1090,7 +1092,7 @@ pub mod sync {
                 pub fn new(value: T) -> Self {
                     let _aside = watch::aside();
                     Self {
-                        tag: Tag::new(stringify!($lock), Location::caller()),
+                        tag: Tag::new(stringify!($lock), Location::caller(), None),
                         raw: engine::sync::$lock::new(value),
                     }
                 }
@@ -1205,7 +1207,7 @@ pub mod sync {
         pub fn new() -> Self {
             let _aside = watch::aside();
             Self {
-                tag: Tag::new("Condvar", Location::caller()),
+                tag: Tag::new("Condvar", Location::caller(), None),
                 raw: engine::sync::Condvar::new(),
             }
         }

@@ -39,13 +39,15 @@ pub mod cell {
     }
 
     impl<T: ?Sized> UnsafeCell<T> {
-        /// Calls `access` with a pointer to read through. It must not be used after `access` returns.
+        /// Calls `access` with a pointer to read through. Only what a lock or a borrow keeps others away from may be
+        /// used after `access` returns: the checker sees the access end there.
         #[inline(always)]
         pub fn with<R>(&self, access: impl FnOnce(*const T) -> R) -> R {
             access(self.0.get())
         }
 
-        /// Calls `access` with a pointer to read and write through. It must not be used after `access` returns.
+        /// Calls `access` with a pointer to read and write through. What holds for the pointer of [`with`](Self::with)
+        /// holds for this one.
         #[inline(always)]
         pub fn with_mut<R>(&self, access: impl FnOnce(*mut T) -> R) -> R {
             access(self.0.get())

@@ -32,6 +32,10 @@ fn stored(op: &Op) -> Option<(Value, Ordering)> {
     }
 }
 
+pub(super) fn stores(op: &Op) -> bool {
+    stored(op).is_some()
+}
+
 /// What an event has read from an atomic, and with which ordering.
 fn loaded(op: &Op) -> Option<(Value, Ordering)> {
     match *op {
@@ -75,75 +79,154 @@ struct Missing {
     acquire: bool,
 }
 
+/// Where a load took its value from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Initial,
+    Store(usize),
+}
+
+/// Which of several stores of the same value a load is taken to have read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    Latest,
+    Oldest,
+}
+
 pub(super) struct Graph<'a> {
     events: &'a [Event],
     edges: Vec<Vec<(usize, Option<Missing>)>>,
+    /// The events that are ordered before each event, at once and not by way of others.
+    incoming: Vec<Vec<usize>>,
+    /// For each event and thread: how many of the thread's events happen before it or are it.
+    clocks: Vec<Vec<usize>>,
+    /// The number of each event in its thread, from 1.
+    positions: Vec<usize>,
+    pub(super) sources: Vec<Option<Source>>,
 }
 
 impl<'a> Graph<'a> {
-    pub(super) fn new(record: &Record, events: &'a [Event]) -> Self {
+    pub(super) fn new(record: &Record, events: &'a [Event], policy: Policy) -> Self {
         let mut graph = Self {
             events,
             edges: vec![Vec::new(); events.len()],
+            incoming: vec![Vec::new(); events.len()],
+            clocks: Vec::with_capacity(events.len()),
+            positions: Vec::with_capacity(events.len()),
+            sources: vec![None; events.len()],
         };
-        let mut last_of = vec![None::<usize>; record.threads.len()];
-        let mut spawned_by = vec![None::<usize>; record.threads.len()];
+        let threads = record.threads.len();
+        let mut last_of = vec![None::<usize>; threads];
+        let mut spawned_by = vec![None::<usize>; threads];
         let mut unlocked = HashMap::<u32, usize>::new();
-        let mut unparked = vec![None::<usize>; record.threads.len()];
+        let mut unparked = vec![None::<usize>; threads];
         for (index, event) in events.iter().enumerate() {
-            match last_of[event.thread].replace(index) {
-                Some(previous) => graph.edges[previous].push((index, None)),
-                None => {
-                    if let Some(parent) = spawned_by[event.thread] {
-                        graph.edges[parent].push((index, None));
-                    }
-                }
-            }
-            match event.op {
-                Op::Spawn(child) => spawned_by[child] = Some(index),
-                Op::Join(child) => {
-                    if let Some(last) = last_of[child] {
-                        graph.edges[last].push((index, None));
-                    }
-                }
-                Op::Unpark(target) => unparked[target] = Some(index),
-                Op::Park { spurious: false } => {
-                    if let Some(unpark) = unparked[event.thread] {
-                        graph.edges[unpark].push((index, None));
-                    }
-                }
-                Op::Unlock => {
-                    unlocked.insert(event.object, index);
-                }
+            let previous = last_of[event.thread].replace(index);
+            let position = previous.map_or(1, |previous: usize| graph.positions[previous] + 1);
+            graph.positions.push(position);
+            let before = match event.op {
+                Op::Join(child) => last_of[child],
+                Op::Park { spurious: false } => unparked[event.thread],
                 Op::Lock(_)
                 | Op::TryLock {
                     acquired: Some(true),
                     ..
-                } => {
-                    if let Some(&unlock) = unlocked.get(&event.object) {
-                        graph.edges[unlock].push((index, None));
-                    }
+                } => unlocked.get(&event.object).copied(),
+                _ => None,
+            };
+            for before in previous
+                .or(spawned_by[event.thread])
+                .into_iter()
+                .chain(before)
+            {
+                graph.order(before, index);
+            }
+            match event.op {
+                Op::Spawn(child) => spawned_by[child] = Some(index),
+                Op::Unpark(target) => unparked[target] = Some(index),
+                Op::Unlock => {
+                    unlocked.insert(event.object, index);
                 }
                 _ => {}
             }
-            if let Some((_, order)) = loaded(&event.op)
-                && let Some(store) = graph.reads_from(index)
-            {
-                graph.synchronise(store, index, order);
+            let clock = graph.clock(index, threads);
+            graph.clocks.push(clock);
+            if let Some((value, order)) = loaded(&event.op) {
+                let initial = record
+                    .objects
+                    .get(event.object as usize)
+                    .and_then(|object| object.initial);
+                let source = graph.source(index, value, initial, policy);
+                graph.sources[index] = source;
+                if let Some(Source::Store(store)) = source {
+                    graph.synchronise(store, index, order);
+                    graph.clocks[index] = graph.clock(index, threads);
+                }
             }
         }
         graph
     }
 
-    /// The store whose value the load at `load` has returned.
-    fn reads_from(&self, load: usize) -> Option<usize> {
+    fn order(&mut self, before: usize, after: usize) {
+        self.edges[before].push((after, None));
+        self.incoming[after].push(before);
+    }
+
+    fn clock(&self, index: usize, threads: usize) -> Vec<usize> {
+        let mut clock = vec![0; threads];
+        for &before in &self.incoming[index] {
+            for (mine, theirs) in clock.iter_mut().zip(&self.clocks[before]) {
+                *mine = (*mine).max(*theirs);
+            }
+        }
+        clock[self.events[index].thread] = self.positions[index];
+        clock
+    }
+
+    /// Where the load at `load` has taken `value` from. Coherence rules out what is older than a store the thread
+    /// already knows of; a read-modify-write reads the newest.
+    fn source(
+        &self,
+        load: usize,
+        value: Value,
+        initial: Option<Value>,
+        policy: Policy,
+    ) -> Option<Source> {
         let event = &self.events[load];
-        let (value, _) = loaded(&event.op)?;
-        (0..load).rev().find(|&index| {
-            let other = &self.events[index];
-            other.object == event.object
-                && stored(&other.op).is_some_and(|(written, _)| written.bits == value.bits)
-        })
+        let known = |store: &usize| {
+            let ordered = self.clocks[load][self.events[*store].thread] >= self.positions[*store];
+            let read = || {
+                (0..load).any(|index| {
+                    self.events[index].thread == event.thread
+                        && self.sources[index] == Some(Source::Store(*store))
+                })
+            };
+            ordered || read()
+        };
+        let stores: Vec<usize> = (0..load)
+            .filter(|&index| {
+                self.events[index].object == event.object
+                    && stored(&self.events[index].op).is_some()
+            })
+            .collect();
+        let oldest = stores.iter().copied().rev().find(known);
+        let mut candidates: Vec<Source> = stores
+            .iter()
+            .copied()
+            .filter(|&store| oldest.is_none_or(|oldest| store >= oldest))
+            .filter(|&store| {
+                stored(&self.events[store].op)
+                    .is_some_and(|(written, _)| written.bits == value.bits)
+            })
+            .map(Source::Store)
+            .collect();
+        if oldest.is_none() && initial.is_some_and(|initial| initial.bits == value.bits) {
+            candidates.insert(0, Source::Initial);
+        }
+        match policy {
+            Policy::Oldest if matches!(event.op, Op::Load { .. }) => candidates.first().copied(),
+            _ => candidates.last().copied(),
+        }
     }
 
     fn synchronise(&mut self, store: usize, load: usize, order: Ordering) {
@@ -160,8 +243,8 @@ impl<'a> Graph<'a> {
             });
             heads.extend(fence);
             // A read-modify-write continues the release sequence of what it has read.
-            match (loaded(&event.op).is_some(), self.reads_from(link)) {
-                (true, Some(previous)) if previous < link => link = previous,
+            match self.sources[link] {
+                Some(Source::Store(previous)) => link = previous,
                 _ => break,
             }
         }
@@ -177,13 +260,17 @@ impl<'a> Graph<'a> {
         let acquire = tail.is_none();
         let tail = tail.unwrap_or(load);
         for &head in &heads {
-            let missing = acquire.then_some(Missing {
-                store,
-                load,
-                release: false,
-                acquire,
-            });
-            self.edges[head].push((tail, missing));
+            if acquire {
+                let missing = Missing {
+                    store,
+                    load,
+                    release: false,
+                    acquire,
+                };
+                self.edges[head].push((tail, Some(missing)));
+            } else {
+                self.order(head, tail);
+            }
         }
         if !heads.contains(&store) {
             self.edges[store].push((
@@ -233,9 +320,12 @@ impl<'a> Graph<'a> {
 }
 
 /// An explanation, and the events it speaks of.
+#[derive(Default)]
 pub(super) struct Why {
     pub text: String,
     pub speaks_of: Vec<usize>,
+    /// Where the loads are taken to have read from, as far as it matters.
+    pub sources: Vec<Option<Source>>,
 }
 
 fn sentence(picture: &Picture, missing: &Missing) -> String {
@@ -276,57 +366,75 @@ fn sentence(picture: &Picture, missing: &Missing) -> String {
 pub(super) fn race(picture: &Picture, record: &Record) -> Why {
     let last = picture.events.len() - 1;
     let failing = &picture.events[last];
-    let graph = Graph::new(record, &picture.events);
-    let mut rivals = (0..last).rev().filter(|&index| {
-        let event = &picture.events[index];
-        event.object == failing.object
-            && event.thread != failing.thread
-            && conflict(&event.op, &failing.op)
-    });
-    let unordered = |&index: &usize| {
-        graph
-            .missing(index, last)
-            .is_none_or(|missing| !missing.is_empty())
-    };
-    let what = |op: &Op| match op {
-        Op::CellRead => "read",
-        Op::CellWrite => "write",
-        Op::Exclusive("drop") => "drop",
-        Op::Exclusive(_) => "exclusive access",
-        _ => "access",
-    };
-    let (from, opening) = if let Some(rival) = rivals.find(unordered) {
-        let event = &picture.events[rival];
-        let opening = format!(
-            "{} races with {}: nothing orders {}'s {} before it.",
-            capital(picture.step(last)),
-            picture.step(rival),
-            picture.thread(event.thread),
-            what(&event.op)
-        );
-        (Some(rival), opening)
-    } else if let Some(object) = record.objects.get(failing.object as usize)
-        && object.creator != failing.thread
-    {
-        let next =
-            (object.born..last).find(|&index| picture.events[index].thread == object.creator);
-        let opening = format!(
-            "{} touches what {} has initialised at {}:{}, and nothing orders that initialisation before it.",
-            capital(picture.step(last)),
-            picture.thread(object.creator),
-            object.created.file().rsplit('/').next().unwrap_or_default(),
-            object.created.line()
-        );
-        (next, opening)
-    } else {
+    let object = record.objects.get(failing.object as usize);
+    let rivals: Vec<usize> = (0..last)
+        .rev()
+        .filter(|&index| {
+            let event = &picture.events[index];
+            event.object == failing.object
+                && event.thread != failing.thread
+                && conflict(&event.op, &failing.op)
+        })
+        .collect();
+    // Initialisation has no event of its own: it comes right before its thread's next one.
+    let initialisation = object
+        .filter(|object| object.creator != failing.thread)
+        .and_then(|object| {
+            (object.born..last).find(|&index| picture.events[index].thread == object.creator)
+        });
+    // If everything is ordered, some load must have read an older store of the same value.
+    let found = [Policy::Latest, Policy::Oldest]
+        .into_iter()
+        .find_map(|policy| {
+            let graph = Graph::new(record, &picture.events, policy);
+            let unordered = |&index: &usize| {
+                graph
+                    .missing(index, last)
+                    .is_none_or(|missing| !missing.is_empty())
+            };
+            let rival = rivals
+                .iter()
+                .copied()
+                .find(unordered)
+                .map(|rival| (rival, false));
+            let rival = rival.or_else(|| {
+                initialisation
+                    .filter(|next| unordered(next))
+                    .map(|next| (next, true))
+            })?;
+            Some((rival, graph))
+        });
+    let Some(((from, initialises), graph)) = found else {
+        let text = "Another access to the same memory is not ordered before this one.".to_owned();
         return Why {
-            text: "Another access to the same memory is not ordered before this one.".into(),
-            speaks_of: vec![],
+            text,
+            ..Why::default()
         };
     };
-    let mut speaks_of: Vec<usize> = from.into_iter().collect();
-    let path = from.and_then(|from| graph.missing(from, last));
-    let closing = match path {
+    let other = picture.thread(picture.events[from].thread);
+    let opening = if initialises {
+        let created = object.expect("it was initialised").created;
+        format!(
+            "{} touches what {other} has initialised at {}:{}, and nothing orders that initialisation before it.",
+            capital(picture.step(last)),
+            created.file().rsplit('/').next().unwrap_or_default(),
+            created.line()
+        )
+    } else {
+        let what = match picture.events[from].op {
+            Op::CellRead => "read",
+            Op::CellWrite => "write",
+            Op::Exclusive("drop") => "drop",
+            _ => "access",
+        };
+        format!(
+            "{} races with {}: nothing orders {other}'s {what} before it.",
+            capital(picture.step(last)),
+            picture.step(from)
+        )
+    };
+    let mut speaks_of = vec![from];
+    let closing = match graph.missing(from, last) {
         Some(missing) if !missing.is_empty() => {
             speaks_of.extend(
                 missing
@@ -339,21 +447,16 @@ pub(super) fn race(picture: &Picture, record: &Record) -> Why {
                 .collect::<Vec<_>>()
                 .join(" ")
         }
-        _ => {
-            let from_thread = from.map_or_else(
-                || "the other thread".into(),
-                |from| picture.thread(picture.events[from].thread),
-            );
-            format!(
-                "No chain of reads leads from there to here: {} has read nothing that {from_thread} stored afterwards. \
-                 No ordering can help; the two accesses must be kept apart.",
-                picture.thread(failing.thread)
-            )
-        }
+        _ => format!(
+            "No chain of reads leads from there to here: {} has read nothing that {other} stored afterwards. No ordering \
+             can help; the two must be kept apart.",
+            picture.thread(failing.thread)
+        ),
     };
     Why {
         text: format!("{opening} {closing}"),
         speaks_of,
+        sources: graph.sources,
     }
 }
 
@@ -375,7 +478,7 @@ pub(super) fn stale(picture: &Picture, record: &Record) -> Option<Why> {
         (written.bits != value.bits && events[store].thread != event.thread)
             .then_some((load, store))
     })?;
-    let graph = Graph::new(record, events);
+    let graph = Graph::new(record, events, Policy::Latest);
     let opening = format!(
         "{} returned an old value although {} had stored a newer one: nothing orders {} before {}.",
         capital(picture.step(load)),
@@ -406,6 +509,7 @@ pub(super) fn stale(picture: &Picture, record: &Record) -> Option<Why> {
     Some(Why {
         text: format!("{opening} {closing}"),
         speaks_of,
+        sources: graph.sources,
     })
 }
 
@@ -547,6 +651,7 @@ pub(super) fn deadlock(picture: &Picture) -> Why {
     Why {
         text: sentences.join(" "),
         speaks_of,
+        ..Why::default()
     }
 }
 
@@ -583,6 +688,7 @@ pub(super) fn adversary(picture: &Picture, thread: usize) -> Option<Why> {
     Some(Why {
         text,
         speaks_of: vec![last],
+        ..Why::default()
     })
 }
 
@@ -599,7 +705,7 @@ pub(super) fn overlap(picture: &Picture, why: &str) -> Why {
     let Some(inside) = inside else {
         return Why {
             text: why.to_owned(),
-            speaks_of: Vec::new(),
+            ..Why::default()
         };
     };
     let text = format!(
@@ -611,6 +717,57 @@ pub(super) fn overlap(picture: &Picture, why: &str) -> Why {
     Why {
         text,
         speaks_of: vec![inside],
+        ..Why::default()
+    }
+}
+
+/// What the threads that never finish look at.
+pub(super) fn spinning(picture: &Picture) -> Why {
+    let events = &picture.events;
+    let mut speaks_of = Vec::new();
+    let mut text =
+        "The execution was given up: somebody spins for longer than the bound on steps allows."
+            .to_owned();
+    for thread in 0..picture.threads.len() {
+        // A thread that is in the middle of nothing has finished.
+        if !events[picture.performed..]
+            .iter()
+            .any(|event| event.thread == thread)
+        {
+            continue;
+        }
+        let own = |&index: &usize| events[index].thread == thread;
+        let recent = (0..events.len()).rev().filter(own).take(4);
+        let Some(look) = recent
+            .into_iter()
+            .find(|&index| loaded(&events[index].op).is_some())
+        else {
+            continue;
+        };
+        let object = events[look].object;
+        let set = (0..look)
+            .rev()
+            .find(|&index| events[index].object == object && stores(&events[index].op));
+        let (Some((value, _)), Some(set)) = (loaded(&events[look].op), set) else {
+            continue;
+        };
+        if stored(&events[set].op).is_some_and(|(written, _)| written.bits == value.bits) {
+            speaks_of.push(set);
+            text += &format!(
+                " {} keeps finding {} in {}, where {} has put it.",
+                picture.thread(thread),
+                picture.value(value),
+                picture.name(object),
+                picture.step(set)
+            );
+        }
+    }
+    text += " A thread that waits must call kata's hint::spin_loop or thread::yield_now on every turn (std's are invisible \
+             here); if it does, what it waits for never comes.";
+    Why {
+        text,
+        speaks_of,
+        ..Why::default()
     }
 }
 
@@ -633,10 +790,11 @@ pub(super) fn freed(picture: &Picture, why: &str) -> Why {
                 picture.step(dropped)
             ),
             speaks_of: vec![dropped],
+            ..Why::default()
         },
         None => Why {
             text: why.to_owned(),
-            speaks_of: Vec::new(),
+            ..Why::default()
         },
     }
 }

@@ -98,16 +98,35 @@ impl Picture {
         }
     }
 
+    /// Marks a load that did not read the newest store.
+    fn age(&self, load: usize, sources: &[Option<explain::Source>]) -> &'static str {
+        let Some(Some(source)) = sources.get(load) else {
+            return "";
+        };
+        let event = &self.events[load];
+        if !matches!(event.op, Op::Load { .. }) {
+            return "";
+        }
+        let newest = (0..load).rev().find(|&index| {
+            self.events[index].object == event.object && explain::stores(&self.events[index].op)
+        });
+        match (source, newest) {
+            (explain::Source::Initial, Some(_)) => " (the initial one)",
+            (explain::Source::Store(store), Some(newest)) if *store != newest => " (an old one)",
+            _ => "",
+        }
+    }
+
     fn text(&self, event: &Event) -> String {
         let name = self.name(event.object);
         let value =
             |value: Option<Value>| value.map_or_else(|| "…".to_owned(), |value| self.value(value));
         match &event.op {
             Op::Load { order, value: None } => format!("{name}.load({order:?})"),
-            Op::Load { order, value } => format!(
-                "{name}.load({order:?}) → {}",
-                self::Picture::value(self, value.unwrap())
-            ),
+            Op::Load {
+                order,
+                value: Some(value),
+            } => format!("{name}.load({order:?}) → {}", self.value(*value)),
             Op::Store { order, value } => {
                 format!("{name}.store({}, {order:?})", self.value(*value))
             }
@@ -140,7 +159,7 @@ impl Picture {
                 );
                 match (read, written) {
                     (None, _) => call,
-                    (Some(read), Some(_)) => format!("{call} → Ok({})", self.value(*read)),
+                    (Some(_), Some(_)) => format!("{call} → Ok"),
                     (Some(read), None) if *spurious => {
                         format!("{call} → Err({}), spurious", self.value(*read))
                     }
@@ -228,6 +247,82 @@ fn names(record: &Record, events: &[Event]) -> Vec<String> {
     names
 }
 
+/// A step on its way into the picture, and how often it was repeated.
+struct Row {
+    event: usize,
+    times: usize,
+    step: Step,
+}
+
+/// Draws what a thread repeats without anybody else in between only once. Rows that must `stay` are left alone.
+fn fold(rows: Vec<Row>, stay: impl Fn(&Row) -> bool) -> Vec<Row> {
+    /// The longest turn of a loop that is recognised, in steps.
+    const TURN: usize = 3;
+    let same = |one: &Row, other: &Row| {
+        one.step.thread == other.step.thread
+            && one.step.text == other.step.text
+            && one.step.location == other.step.location
+            && !stay(one)
+            && !stay(other)
+    };
+    let mut folded: Vec<Row> = Vec::new();
+    let mut rest = rows.into_iter().peekable();
+    let mut ahead: std::collections::VecDeque<Row> = std::collections::VecDeque::new();
+    loop {
+        ahead.extend(rest.by_ref().take(TURN - ahead.len().min(TURN)));
+        let turn = (1..=TURN.min(ahead.len())).find(|&turn| {
+            folded.len() >= turn
+                && folded[folded.len() - turn..]
+                    .iter()
+                    .zip(&ahead)
+                    .all(|(one, other)| same(one, other))
+        });
+        match turn {
+            Some(turn) => {
+                ahead.drain(..turn);
+                let start = folded.len() - turn;
+                for row in &mut folded[start..] {
+                    row.times += 1;
+                }
+            }
+            None => match ahead.pop_front() {
+                Some(row) => folded.push(row),
+                None => return folded,
+            },
+        }
+    }
+}
+
+/// Keeps the steps that matter: what the explanation speaks of and touches, and the last ones of each thread.
+fn elide(rows: Vec<Row>, picture: &Picture, speaks_of: &[usize], focus: u32) -> Vec<Row> {
+    let objects: Vec<u32> = speaks_of
+        .iter()
+        .map(|&index| picture.events[index].object)
+        .chain([focus])
+        .filter(|&object| object != NO_OBJECT)
+        .collect();
+    let total = rows.len();
+    let recent: Vec<bool> = rows
+        .iter()
+        .enumerate()
+        .map(|(index, row)| {
+            let later = |other: &&Row| other.step.thread == row.step.thread;
+            rows[index + 1..].iter().filter(later).take(TAIL).count() < TAIL
+        })
+        .collect();
+    rows.into_iter()
+        .zip(recent)
+        .filter(|(row, recent)| {
+            let event = &picture.events[row.event];
+            *recent
+                || speaks_of.contains(&row.event)
+                || matches!(event.op, Op::Spawn(_))
+                || (objects.contains(&event.object) && total <= 4 * LONG)
+        })
+        .map(|(row, _)| row)
+        .collect()
+}
+
 /// What is known of the check that failed.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
@@ -303,10 +398,6 @@ pub(crate) fn report(
     };
 
     let failing = picture.events.len() > performed;
-    let none = || explain::Why {
-        text: String::new(),
-        speaks_of: Vec::new(),
-    };
     let (headline, why) = match &failure {
         Failure::Race if failing => ("data race".to_owned(), explain::race(&picture, record)),
         Failure::Freed(why) if failing => {
@@ -317,18 +408,10 @@ pub(crate) fn report(
             (headline.to_owned(), explain::freed(&picture, why))
         }
         Failure::Deadlock => ("deadlock".to_owned(), explain::deadlock(&picture)),
-        Failure::Spinning => {
-            let text = "The execution was given up: somebody spins for longer than the bound on steps allows. A thread that \
-                        waits must call kata::hint::spin_loop or thread::yield_now on every turn; if it does, what it \
-                        waits for never comes.";
-            (
-                "inconclusive: unbounded spinning".to_owned(),
-                explain::Why {
-                    text: text.to_owned(),
-                    speaks_of: vec![],
-                },
-            )
-        }
+        Failure::Spinning => (
+            "inconclusive: unbounded spinning".to_owned(),
+            explain::spinning(&picture),
+        ),
         Failure::Stated { headline, why } if headline == "data race" && failing => {
             (headline.clone(), explain::overlap(&picture, why))
         }
@@ -336,7 +419,7 @@ pub(crate) fn report(
             headline.clone(),
             explain::Why {
                 text: why.clone(),
-                speaks_of: Vec::new(),
+                ..Default::default()
             },
         ),
         _ => {
@@ -345,7 +428,7 @@ pub(crate) fn report(
             let rest: Vec<&str> = lines.collect();
             let mut why = explain::adversary(&picture, current)
                 .or_else(|| explain::stale(&picture, record))
-                .unwrap_or_else(none);
+                .unwrap_or_default();
             if !rest.is_empty() {
                 why.text = format!("{}\n{}", rest.join("\n"), why.text);
             }
@@ -353,52 +436,46 @@ pub(crate) fn report(
         }
     };
 
-    let objects: Vec<u32> = why
-        .speaks_of
-        .iter()
-        .map(|&index| picture.events[index].object)
-        .chain([focus])
-        .filter(|&object| object != NO_OBJECT)
-        .collect();
-    let recent = |index: usize, thread: usize| {
-        let later = |event: &&Event| event.thread == thread;
-        picture.events[index + 1..]
-            .iter()
-            .filter(later)
-            .take(TAIL)
-            .count()
-            < TAIL
-    };
-    let visible = picture
+    let blocked = matches!(failure, Failure::Deadlock);
+    let mut rows: Vec<Row> = picture
         .events
         .iter()
         .enumerate()
         .filter(|&(index, event)| !hidden(index, event))
-        .count();
-    let shown = |index: usize, event: &Event| {
-        !hidden(index, event)
-            && (visible <= LONG
-                || recent(index, event.thread)
-                || why.speaks_of.contains(&index)
-                || matches!(event.op, Op::Spawn(_))
-                || (objects.contains(&event.object) && visible <= 4 * LONG))
-    };
-    let mut steps: Vec<Step> = picture
-        .events
-        .iter()
-        .enumerate()
-        .filter(|&(index, event)| shown(index, event))
-        .map(|(index, event)| {
-            let blocked = index >= performed && matches!(failure, Failure::Deadlock);
-            Step {
+        .map(|(index, event)| Row {
+            event: index,
+            times: 1,
+            step: Step {
                 step: picture.numbers[index],
                 thread: event.thread,
-                text: picture.text(event) + if blocked { "  (blocked)" } else { "" },
+                text: picture.text(event)
+                    + picture.age(index, &why.sources)
+                    + if blocked && index >= performed {
+                        "  (blocked)"
+                    } else {
+                        ""
+                    },
                 location: match event.op {
                     Op::Exclusive("drop") | Op::Unlock => String::new(),
                     _ => location(event.site),
                 },
-            }
+            },
+        })
+        .collect();
+    rows = fold(rows, |row| {
+        row.event >= performed || why.speaks_of.contains(&row.event)
+    });
+    if rows.len() > LONG {
+        rows = elide(rows, &picture, &why.speaks_of, focus);
+    }
+    let mut steps: Vec<Step> = rows
+        .into_iter()
+        .map(|row| match row.times {
+            1 => row.step,
+            times => Step {
+                text: format!("{}  ×{times}", row.step.text),
+                ..row.step
+            },
         })
         .collect();
     if matches!(failure, Failure::Panic)
