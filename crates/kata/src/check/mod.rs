@@ -35,6 +35,7 @@ pub use {
     randomized::{Randomized, randomized},
 };
 
+mod bounds;
 mod drops;
 pub mod linearizability;
 mod stress;

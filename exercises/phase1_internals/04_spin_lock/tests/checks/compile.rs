@@ -5,31 +5,10 @@
 //! Does not decide anything about how the lock behaves.
 
 use std::cell::Cell;
-use std::marker::PhantomData;
 use std::rc::Rc;
 use std::sync::MutexGuard;
 
 use spin_lock::{Guard, SpinLock};
-
-/// Whether a type implements a trait, as a `bool`: a wrong bound then fails one named test instead of the build.
-///
-/// An associated constant of the type itself, which exists if the bound holds, goes before one of a trait.
-macro_rules! implements {
-    ($type:ty: $bound:path) => {{
-        #[allow(dead_code)] // One of the two answers is never read.
-        trait Otherwise {
-            const ANSWER: bool = false;
-        }
-        impl<T: ?Sized> Otherwise for T {}
-
-        struct Probe<T: ?Sized>(PhantomData<T>);
-        #[allow(dead_code)]
-        impl<T: ?Sized + $bound> Probe<T> {
-            const ANSWER: bool = true;
-        }
-        <Probe<$type>>::ANSWER
-    }};
-}
 
 /// The promise is about a lock that locks: without one there is nothing to promise.
 fn there_is_a_lock() {

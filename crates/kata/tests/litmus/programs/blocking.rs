@@ -1,0 +1,201 @@
+//! Waiting: notifications that get lost, waits that return for no reason, locks taken in the wrong order.
+
+use kata::cell::UnsafeCell;
+use kata::sync::atomic::{
+    AtomicBool, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
+use kata::sync::{Arc, Condvar, Mutex};
+use kata::thread;
+
+/// One thread waits for a flag that another one sets, inside the lock or outside it.
+pub fn wake_up(inside: bool) -> impl Fn() {
+    struct Gate {
+        lock: Mutex<()>,
+        open: AtomicBool,
+        opened: Condvar,
+    }
+    move || {
+        let gate = Arc::new(Gate {
+            lock: Mutex::new(()),
+            open: AtomicBool::new(false),
+            opened: Condvar::new(),
+        });
+        let opener = {
+            let gate = gate.clone();
+            thread::spawn(move || {
+                let guard = inside.then(|| gate.lock.lock().unwrap());
+                gate.open.store(true, Release);
+                gate.opened.notify_one();
+                drop(guard);
+            })
+        };
+        let mut guard = gate.lock.lock().unwrap();
+        while !gate.open.load(Acquire) {
+            guard = gate.opened.wait(guard).unwrap();
+        }
+        drop(guard);
+        opener.join().unwrap();
+    }
+}
+
+/// What looks at the condition again after a wait.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    If,
+    While,
+    WaitWhile,
+}
+
+/// Consumers wait until there is something for them.
+pub fn consumers(count: usize, again: Again) -> impl Fn() {
+    struct Basket {
+        items: Mutex<usize>,
+        filled: Condvar,
+    }
+    move || {
+        let basket = Arc::new(Basket {
+            items: Mutex::new(0),
+            filled: Condvar::new(),
+        });
+        let consumers: Vec<_> = (0..count)
+            .map(|_| {
+                let basket = basket.clone();
+                thread::spawn(move || {
+                    let mut items = basket.items.lock().unwrap();
+                    match again {
+                        Again::If => {
+                            if *items == 0 {
+                                items = basket.filled.wait(items).unwrap();
+                            }
+                        }
+                        Again::While => {
+                            while *items == 0 {
+                                items = basket.filled.wait(items).unwrap();
+                            }
+                        }
+                        Again::WaitWhile => {
+                            let empty = |items: &mut usize| *items == 0;
+                            items = basket.filled.wait_while(items, empty).unwrap();
+                        }
+                    }
+                    assert!(*items > 0, "a consumer takes from an empty basket");
+                    *items -= 1;
+                })
+            })
+            .collect();
+        for _ in 0..count {
+            *basket.items.lock().unwrap() += 1;
+            basket.filled.notify_one();
+        }
+        for consumer in consumers {
+            consumer.join().unwrap();
+        }
+    }
+}
+
+/// Two locks, taken by two threads in the same order or in opposite ones.
+pub fn two_locks(same_order: bool) -> impl Fn() {
+    struct Accounts {
+        savings: Mutex<usize>,
+        current: Mutex<usize>,
+    }
+    move || {
+        let accounts = Arc::new(Accounts {
+            savings: Mutex::new(10),
+            current: Mutex::new(10),
+        });
+        let other = {
+            let accounts = accounts.clone();
+            thread::spawn(move || {
+                if same_order {
+                    let mut savings = accounts.savings.lock().unwrap();
+                    let mut current = accounts.current.lock().unwrap();
+                    (*savings, *current) = (*savings - 1, *current + 1);
+                } else {
+                    let mut current = accounts.current.lock().unwrap();
+                    let mut savings = accounts.savings.lock().unwrap();
+                    (*savings, *current) = (*savings - 1, *current + 1);
+                }
+            })
+        };
+        {
+            let mut savings = accounts.savings.lock().unwrap();
+            let mut current = accounts.current.lock().unwrap();
+            (*savings, *current) = (*savings + 1, *current - 1);
+        }
+        other.join().unwrap();
+    }
+}
+
+/// A thread parks until another one has written.
+pub fn park(in_a_loop: bool) -> impl Fn() {
+    struct Mailbox {
+        letter: UnsafeCell<usize>,
+        arrived: AtomicBool,
+    }
+    // SAFETY: whether the letter is written before it is read is what the checker decides.
+    unsafe impl Sync for Mailbox {}
+    move || {
+        let mailbox = Arc::new(Mailbox {
+            letter: UnsafeCell::new(0),
+            arrived: AtomicBool::new(false),
+        });
+        let reader = thread::current();
+        let writer = {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || {
+                // SAFETY: see `Sync`.
+                mailbox.letter.with_mut(|letter| unsafe { *letter = 1 });
+                mailbox.arrived.store(true, Release);
+                reader.unpark();
+            })
+        };
+        if in_a_loop {
+            while !mailbox.arrived.load(Acquire) {
+                thread::park();
+            }
+        } else if !mailbox.arrived.load(Acquire) {
+            thread::park();
+            assert!(
+                mailbox.arrived.load(Acquire),
+                "woken before the letter arrived"
+            );
+        }
+        // SAFETY: see `Sync`.
+        mailbox
+            .letter
+            .with(|letter| assert_eq!(unsafe { *letter }, 1));
+        writer.join().unwrap();
+    }
+}
+
+/// How an increment by compare-exchange goes about failures.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Exchange {
+    WeakInALoop,
+    WeakOnce,
+    StrongOnce,
+}
+
+/// A single thread's compare-exchange has nobody to lose to.
+pub fn increment(exchange: Exchange) -> impl Fn() {
+    move || {
+        let count = AtomicUsize::new(0);
+        match exchange {
+            Exchange::WeakInALoop => {
+                let mut seen = count.load(Relaxed);
+                while let Err(found) = count.compare_exchange_weak(seen, seen + 1, Relaxed, Relaxed)
+                {
+                    seen = found;
+                }
+            }
+            Exchange::WeakOnce => {
+                let _ = count.compare_exchange_weak(0, 1, Relaxed, Relaxed);
+            }
+            Exchange::StrongOnce => {
+                let _ = count.compare_exchange(0, 1, Relaxed, Relaxed);
+            }
+        }
+        assert_eq!(count.load(Relaxed), 1, "the increment is lost");
+    }
+}

@@ -1,0 +1,462 @@
+//! Orderings alone: who may see what, and what stands before it.
+
+use kata::cell::UnsafeCell;
+use kata::sync::Arc;
+use kata::sync::atomic::{
+    AtomicPtr, AtomicUsize, Ordering, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
+    Ordering::Release, Ordering::SeqCst, fence,
+};
+use kata::thread;
+
+/// A value that is not atomic, and flags that say when it may be read.
+struct Message {
+    payload: UnsafeCell<usize>,
+    ready: AtomicUsize,
+    passed_on: AtomicUsize,
+}
+
+// SAFETY: whether the payload is only touched by one thread at a time is what the checker decides.
+unsafe impl Sync for Message {}
+
+impl Message {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            payload: UnsafeCell::new(0),
+            ready: AtomicUsize::new(0),
+            passed_on: AtomicUsize::new(0),
+        })
+    }
+
+    fn write(&self) {
+        // SAFETY: see `Sync`.
+        self.payload.with_mut(|payload| unsafe { *payload = 42 });
+    }
+
+    fn check(&self) {
+        // SAFETY: see `Sync`.
+        let payload = self.payload.with(|payload| unsafe { *payload });
+        assert_eq!(payload, 42, "the message is not there");
+    }
+}
+
+/// MP: one thread writes and raises a flag, the other reads if it sees the flag.
+pub fn message_passing(raise: Ordering, look: Ordering) -> impl Fn() {
+    move || {
+        let message = Message::new();
+        let writer = {
+            let message = message.clone();
+            thread::spawn(move || {
+                message.write();
+                message.ready.store(1, raise);
+            })
+        };
+        if message.ready.load(look) == 1 {
+            message.check();
+        }
+        writer.join().unwrap();
+    }
+}
+
+/// MP with the orderings moved into fences; `[release, acquire]` says which are there.
+pub fn fence_pair([release, acquire]: [bool; 2]) -> impl Fn() {
+    move || {
+        let message = Message::new();
+        let writer = {
+            let message = message.clone();
+            thread::spawn(move || {
+                message.write();
+                if release {
+                    fence(Release);
+                }
+                message.ready.store(1, Relaxed);
+            })
+        };
+        if message.ready.load(Relaxed) == 1 {
+            if acquire {
+                fence(Acquire);
+            }
+            message.check();
+        }
+        writer.join().unwrap();
+    }
+}
+
+/// What the middle thread of [`release_sequence`] does to the flag.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// A relaxed read-modify-write, which continues the release sequence.
+    Modify,
+    /// A relaxed store, which ends it.
+    Store,
+}
+
+/// A release, a relaxed change by another thread, an acquire that reads the changed value.
+pub fn release_sequence(head: Link, link: Link) -> impl Fn() {
+    move || {
+        let message = Message::new();
+        let writer = {
+            let message = message.clone();
+            thread::spawn(move || {
+                message.write();
+                match head {
+                    Link::Store => message.ready.store(1, Release),
+                    Link::Modify => _ = message.ready.fetch_add(1, Release),
+                }
+            })
+        };
+        let middle = {
+            let message = message.clone();
+            thread::spawn(move || match link {
+                Link::Modify => {
+                    let _ = message.ready.compare_exchange(1, 2, Relaxed, Relaxed);
+                }
+                Link::Store => {
+                    if message.ready.load(Relaxed) == 1 {
+                        message.ready.store(2, Relaxed);
+                    }
+                }
+            })
+        };
+        if message.ready.load(Acquire) == 2 {
+            message.check();
+        }
+        writer.join().unwrap();
+        middle.join().unwrap();
+    }
+}
+
+/// WRC: a message handed from the first thread by the second to the third.
+pub fn write_to_read_causality(first: [Ordering; 2], second: [Ordering; 2]) -> impl Fn() {
+    let [(raise, look), (pass_on, look_again)] = [first, second].map(<(_, _)>::from);
+    move || {
+        let message = Message::new();
+        let writer = {
+            let message = message.clone();
+            thread::spawn(move || {
+                message.write();
+                message.ready.store(1, raise);
+            })
+        };
+        let courier = {
+            let message = message.clone();
+            thread::spawn(move || {
+                if message.ready.load(look) == 1 {
+                    message.passed_on.store(1, pass_on);
+                }
+            })
+        };
+        if message.passed_on.load(look_again) == 1 {
+            message.check();
+        }
+        writer.join().unwrap();
+        courier.join().unwrap();
+    }
+}
+
+/// A node written before the pointer to it is stored.
+pub fn publication(publish: Ordering) -> impl Fn() {
+    struct Node {
+        value: UnsafeCell<usize>,
+    }
+    move || {
+        let shared = Arc::new(AtomicPtr::<Node>::default());
+        let writer = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let node = Box::new(Node {
+                    value: UnsafeCell::new(7),
+                });
+                shared.store(Box::into_raw(node), publish);
+            })
+        };
+        let node = shared.load(Acquire);
+        if !node.is_null() {
+            // SAFETY: nothing is freed before the join; whether the node is initialised is what the checker decides.
+            let value = unsafe { (*node).value.with(|value| *value) };
+            assert_eq!(value, 7, "the node is not initialised");
+        }
+        writer.join().unwrap();
+        // SAFETY: the writer is gone and has left its only node here.
+        drop(unsafe { Box::from_raw(shared.load(Relaxed)) });
+    }
+}
+
+/// Two atomics.
+struct Pair {
+    x: AtomicUsize,
+    y: AtomicUsize,
+}
+
+impl Pair {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            x: AtomicUsize::new(0),
+            y: AtomicUsize::new(0),
+        })
+    }
+}
+
+/// How one thread of [`store_buffering`] goes about it.
+#[derive(Clone, Copy)]
+pub struct Side {
+    pub store: Ordering,
+    pub fence: Option<Ordering>,
+    pub load: Ordering,
+}
+
+impl Side {
+    pub const SEQ_CST: Self = Self {
+        store: SeqCst,
+        fence: None,
+        load: SeqCst,
+    };
+    pub const WEAK_STORE: Self = Self {
+        store: Release,
+        ..Self::SEQ_CST
+    };
+    pub const WEAK_LOAD: Self = Self {
+        load: Acquire,
+        ..Self::SEQ_CST
+    };
+    pub const NO_FENCE: Self = Self {
+        store: Release,
+        fence: None,
+        load: Acquire,
+    };
+    pub const WEAK_FENCE: Self = Self {
+        store: Relaxed,
+        fence: Some(AcqRel),
+        load: Relaxed,
+    };
+    pub const FENCE: Self = Self {
+        store: Relaxed,
+        fence: Some(SeqCst),
+        load: Relaxed,
+    };
+}
+
+/// SB: each thread stores and then looks whether the other has. At least one must see the other's store.
+pub fn store_buffering(left: Side, right: Side) -> impl Fn() {
+    move || {
+        let pair = Pair::new();
+        let other = {
+            let pair = pair.clone();
+            thread::spawn(move || {
+                pair.y.store(1, right.store);
+                if let Some(order) = right.fence {
+                    fence(order);
+                }
+                pair.x.load(right.load)
+            })
+        };
+        pair.x.store(1, left.store);
+        if let Some(order) = left.fence {
+            fence(order);
+        }
+        let y = pair.y.load(left.load);
+        let x = other.join().unwrap();
+        assert!(x + y > 0, "each has missed the other's store");
+    }
+}
+
+/// LB: each thread reads what the other stores afterwards.
+pub fn load_buffering(load: Ordering, store: Ordering) -> impl Fn() {
+    move || {
+        let pair = Pair::new();
+        let other = {
+            let pair = pair.clone();
+            thread::spawn(move || {
+                let x = pair.x.load(load);
+                pair.y.store(1, store);
+                x
+            })
+        };
+        let y = pair.y.load(load);
+        pair.x.store(1, store);
+        let x = other.join().unwrap();
+        assert!(x + y < 2, "each has read the other's later store");
+    }
+}
+
+/// CoRR: two reads of one atomic never go back in time.
+pub fn coherence() -> impl Fn() {
+    move || {
+        let pair = Pair::new();
+        let writer = {
+            let pair = pair.clone();
+            thread::spawn(move || {
+                pair.x.store(1, Relaxed);
+                pair.x.store(2, Relaxed);
+            })
+        };
+        let (first, second) = (pair.x.load(Relaxed), pair.x.load(Relaxed));
+        assert!(first <= second, "the second read is older than the first");
+        writer.join().unwrap();
+    }
+}
+
+/// The same for two atomics, which promises nothing without an ordering.
+pub fn coherence_of_two(store: Ordering, load: Ordering) -> impl Fn() {
+    move || {
+        let pair = Pair::new();
+        let writer = {
+            let pair = pair.clone();
+            thread::spawn(move || {
+                pair.x.store(1, Relaxed);
+                pair.y.store(1, store);
+            })
+        };
+        let (first, second) = (pair.y.load(load), pair.x.load(Relaxed));
+        assert!(first <= second, "the second read is older than the first");
+        writer.join().unwrap();
+    }
+}
+
+/// How the four threads of [`independent_reads`] go about it.
+#[derive(Clone, Copy)]
+pub struct Independent {
+    pub store: Ordering,
+    pub first: Ordering,
+    pub fence: bool,
+    pub second: Ordering,
+    /// The same of the reader that looks at `y` first.
+    pub other_first: Ordering,
+    pub other_second: Ordering,
+    /// The order of the store to `y`.
+    pub other_store: Ordering,
+}
+
+impl Independent {
+    pub const SEQ_CST: Self = Self {
+        store: SeqCst,
+        first: SeqCst,
+        fence: false,
+        second: SeqCst,
+        other_first: SeqCst,
+        other_second: SeqCst,
+        other_store: SeqCst,
+    };
+    pub const ACQUIRE: Self = Self {
+        store: Release,
+        first: Acquire,
+        fence: false,
+        second: Acquire,
+        other_first: Acquire,
+        other_second: Acquire,
+        other_store: Release,
+    };
+    pub const FENCES: Self = Self {
+        fence: true,
+        ..Self::ACQUIRE
+    };
+}
+
+/// IRIW: two threads store, two others look in opposite order. They must not disagree about which store came first.
+pub fn independent_reads(orders: Independent) -> impl Fn() {
+    move || {
+        let pair = Pair::new();
+        let x = pair.clone();
+        let x = thread::spawn(move || x.x.store(1, orders.store));
+        let y = pair.clone();
+        let y = thread::spawn(move || y.y.store(1, orders.other_store));
+        let reader = {
+            let pair = pair.clone();
+            thread::spawn(move || {
+                let y = pair.y.load(orders.other_first);
+                if orders.fence {
+                    fence(SeqCst);
+                }
+                (y, pair.x.load(orders.other_second))
+            })
+        };
+        let x_first = pair.x.load(orders.first);
+        if orders.fence {
+            fence(SeqCst);
+        }
+        let then_y = pair.y.load(orders.second);
+        let (y_first, then_x) = reader.join().unwrap();
+        assert!(
+            (x_first, then_y, y_first, then_x) != (1, 0, 1, 0),
+            "the readers disagree about the order of the stores"
+        );
+        x.join().unwrap();
+        y.join().unwrap();
+    }
+}
+
+/// 2+2W: each thread stores to both, in opposite order. Not both first stores may be the last ones.
+pub fn two_and_two_writes(order: Ordering) -> impl Fn() {
+    move || {
+        let pair = Pair::new();
+        let other = {
+            let pair = pair.clone();
+            thread::spawn(move || {
+                pair.y.store(1, order);
+                pair.x.store(2, order);
+            })
+        };
+        pair.x.store(1, order);
+        pair.y.store(2, order);
+        other.join().unwrap();
+        let last = (pair.x.load(Relaxed), pair.y.load(Relaxed));
+        assert_ne!(last, (1, 1), "both first stores came last");
+    }
+}
+
+/// What a sequence lock is made of.
+#[derive(Clone, Copy)]
+pub struct SeqLock {
+    pub writer_fence: bool,
+    pub close: Ordering,
+    pub open: Ordering,
+    pub reader_fence: bool,
+}
+
+impl SeqLock {
+    pub const RIGHT: Self = Self {
+        writer_fence: true,
+        close: Release,
+        open: Acquire,
+        reader_fence: true,
+    };
+}
+
+/// One write and one attempt to read; a read that validates must not be torn.
+pub fn seqlock(parts: SeqLock) -> impl Fn() {
+    struct Guarded {
+        sequence: AtomicUsize,
+        low: AtomicUsize,
+        high: AtomicUsize,
+    }
+    move || {
+        let guarded = Arc::new(Guarded {
+            sequence: AtomicUsize::new(0),
+            low: AtomicUsize::new(0),
+            high: AtomicUsize::new(0),
+        });
+        let writer = {
+            let guarded = guarded.clone();
+            thread::spawn(move || {
+                guarded.sequence.store(1, Relaxed);
+                if parts.writer_fence {
+                    fence(Release);
+                }
+                guarded.low.store(1, Relaxed);
+                guarded.high.store(1, Relaxed);
+                guarded.sequence.store(2, parts.close);
+            })
+        };
+        let before = guarded.sequence.load(parts.open);
+        if before % 2 == 0 {
+            let value = (guarded.low.load(Relaxed), guarded.high.load(Relaxed));
+            if parts.reader_fence {
+                fence(Acquire);
+            }
+            if guarded.sequence.load(Relaxed) == before {
+                let expected = before / 2;
+                assert_eq!(value, (expected, expected), "a torn read was validated");
+            }
+        }
+        writer.join().unwrap();
+    }
+}
