@@ -8,6 +8,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::MutexGuard;
 
+use kata::implements;
 use spin_lock::{Guard, SpinLock};
 
 /// The promise is about a lock that locks: without one there is nothing to promise.
