@@ -1,1 +1,291 @@
-fn main(){}
+//! The command line of the grader.
+
+use std::io::{self, IsTerminal as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+use console::{Term, style};
+
+use grade::course::{Course, Target};
+use grade::error::{Error, Result};
+use grade::grade::Plan;
+use grade::lock::Lock;
+use grade::progress::Progress;
+use grade::result::Report;
+use grade::table::Layout;
+use grade::{junit, process, table};
+
+/// Grades your exercises: builds what you have started, runs every check in a process of its own, and says what holds
+/// and what to do next.
+#[derive(Parser)]
+#[command(
+    name = "grade.sh",
+    bin_name = "./grade.sh",
+    version,
+    after_help = "\
+An EXERCISE is a name, a number or a folder: spin_lock, 1.04, 04_spin_lock. A PHASE is phase1, 1 or phase1_internals.
+With selectors, only what they name is built, run, shown and counted; the level still regards the whole course, as far as
+it is known from earlier runs. Results are kept until something they depend on changes.
+
+Exit code: 0 if nothing you started is short of passing, 1 if something is, 2 if the grader itself could not work.
+Environment: NO_COLOR=1 turns colour off; KATA_REQUIRE_REAL=1 makes a check fail rather than skip the part that needs a
+real server which is not installed; CARGO_TARGET_DIR says where to build."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Verb>,
+
+    #[command(flatten)]
+    grade: GradeOptions,
+
+    /// The course's folder [default: the nearest one above the current folder]
+    #[arg(long, global = true, value_name = "DIR")]
+    course: Option<PathBuf>,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Show all exercises, with what each one needs
+    List {
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// For authors: record tests, Cargo.toml and stubs as the course's own in exercises/tests.lock
+    Lock,
+}
+
+#[derive(clap::Args)]
+struct GradeOptions {
+    /// What to grade [default: everything]
+    #[arg(value_name = "EXERCISE|PHASE")]
+    selectors: Vec<String>,
+
+    /// Grade the reference solutions instead of your code
+    #[arg(long)]
+    solutions: bool,
+
+    /// Print one JSON object instead of tables
+    #[arg(long)]
+    json: bool,
+
+    /// Exit with 1 unless everything passes, also what has not been started
+    #[arg(long)]
+    all: bool,
+
+    /// Write a JUnit XML report as well
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+
+    /// Stop a check that is still running after so many seconds
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    hang_guard: Duration,
+
+    /// Build and run everything again, whatever is known already
+    #[arg(long)]
+    no_cache: bool,
+
+    /// How many checks run at once [default: the number of cores]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+}
+
+fn seconds(text: &str) -> std::result::Result<Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|seconds: &f64| *seconds > 0.0)
+        .and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+        .ok_or_else(|| "a number of seconds above 0 is needed".to_owned())
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    console::set_colors_enabled(wants_colour(io::stdout().is_terminal()));
+    console::set_colors_enabled_stderr(wants_colour(io::stderr().is_terminal()));
+    let run = std::panic::catch_unwind(|| run(&cli));
+    match run {
+        Ok(Ok(code)) => ExitCode::from(code),
+        Ok(Err(error)) => {
+            let _ = writeln!(
+                io::stderr(),
+                "{} {error}",
+                style("grade:").for_stderr().red()
+            );
+            ExitCode::from(error.exit_code())
+        }
+        Err(_) => {
+            let _ = writeln!(
+                io::stderr(),
+                "grade: this is a mistake in the grader, not in your code. Please report it with the lines above."
+            );
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Colour only where somebody sees it, unless the environment says otherwise.
+fn wants_colour(is_terminal: bool) -> bool {
+    let value = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if value("NO_COLOR").is_some() {
+        false
+    } else if value("CLICOLOR_FORCE").is_some_and(|value| value != "0") {
+        true
+    } else {
+        is_terminal
+            && value("CLICOLOR").is_none_or(|value| value != "0")
+            && value("TERM").is_none_or(|value| value != "dumb")
+    }
+}
+
+fn run(cli: &Cli) -> Result<u8> {
+    let root = find_course(cli.course.as_deref())?;
+    match &cli.command {
+        Some(Verb::List { json }) => {
+            let course = Course::read(&root, &Lock::read(&root)?)?;
+            print(&if *json {
+                list_as_json(&course)
+            } else {
+                table::list(&course)
+            })?;
+            Ok(0)
+        }
+        Some(Verb::Lock) => {
+            // What is there counts, not what an earlier lock expected.
+            let course = Course::read(&root, &Lock::default())?;
+            Lock::of(&course)?.write(&root)?;
+            print(&format!(
+                "{}: {} exercises\n",
+                Lock::PATH,
+                course.exercises.len()
+            ))?;
+            Ok(0)
+        }
+        None => run_grade(&root, &cli.grade),
+    }
+}
+
+fn run_grade(root: &Path, options: &GradeOptions) -> Result<u8> {
+    let interrupted = Arc::new(AtomicBool::new(false));
+    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+        signal_hook::flag::register(signal, Arc::clone(&interrupted))
+            .map_err(|error| Error::new(format!("Signals cannot be handled: {error}"), ""))?;
+    }
+    process::adopt_orphans();
+
+    let lock = Lock::read(root)?;
+    let course = Course::read(root, &lock)?;
+    let selected = course.select(&options.selectors)?;
+    let target = if options.solutions {
+        Target::Solutions
+    } else {
+        Target::Exercises
+    };
+    let plan = Plan {
+        target,
+        use_cache: !options.no_cache,
+        target_dir: target_dir(root),
+        hang_guard: options.hang_guard,
+        workers: options.jobs.map_or_else(cores, usize::from),
+        interrupted,
+    };
+    let progress = Progress::new();
+    let assessments = grade::grade::assess(&course, &lock, &selected, &plan, &progress);
+    progress.clear();
+    let report = Report::new(&course, &assessments?, &selected, target);
+
+    print(&if options.json {
+        as_json(&report)
+    } else {
+        let width = Term::stdout()
+            .size_checked()
+            .map(|(_, columns)| columns.into());
+        table::render(&report, Layout { root, width })
+    })?;
+    if let Some(file) = &options.junit {
+        std::fs::write(file, junit::render(&report)).map_err(|error| {
+            Error::new(
+                format!("{} cannot be written: {error}", file.display()),
+                "Name another file with --junit FILE.",
+            )
+        })?;
+    }
+    Ok(report.exit_code(options.all))
+}
+
+fn find_course(named: Option<&Path>) -> Result<PathBuf> {
+    let advice = "Run ./grade.sh from the course, or name its folder with --course DIR.";
+    let unreadable = |path: &Path, error| {
+        Error::new(
+            format!("{} cannot be read: {error}", path.display()),
+            advice,
+        )
+    };
+    if let Some(named) = named {
+        return std::path::absolute(named).map_err(|error| unreadable(named, error));
+    }
+    let here = std::env::current_dir().map_err(|error| unreadable(Path::new("."), error))?;
+    Course::find(&here).ok_or_else(|| {
+        Error::new(
+            format!(
+                "{} is not inside the course: no folder above it has exercises/ beside a Cargo.toml.",
+                here.display()
+            ),
+            advice,
+        )
+    })
+}
+
+/// Where cargo would build, as far as the environment says.
+fn target_dir(root: &Path) -> PathBuf {
+    ["CARGO_TARGET_DIR", "CARGO_BUILD_TARGET_DIR"]
+        .into_iter()
+        .find_map(|name| std::env::var_os(name).filter(|value| !value.is_empty()))
+        .map_or_else(
+            || root.join("target"),
+            |dir| std::path::absolute(&dir).unwrap_or_else(|_| PathBuf::from(dir)),
+        )
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+fn as_json(value: &impl serde::Serialize) -> String {
+    let json = serde_json::to_string_pretty(value);
+    json.map_or_else(|error| format!("\"{error}\"\n"), |json| json + "\n")
+}
+
+fn list_as_json(course: &Course) -> String {
+    let exercises: Vec<_> = course
+        .exercises
+        .iter()
+        .map(|exercise| {
+            serde_json::json!({
+                "id": exercise.id(),
+                "name": exercise.name,
+                "title": exercise.title,
+                "phase": exercise.phase.name,
+                "path": format!("exercises/{}", exercise.path()),
+                "topic": exercise.topic,
+                "needs": exercise.needs,
+            })
+        })
+        .collect();
+    as_json(&serde_json::json!({ "schema": "kata/list/v1", "exercises": exercises }))
+}
+
+/// Writes to standard output. A reader that has seen enough, such as `head`, is no error.
+fn print(text: &str) -> Result<()> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(Error::new(
+            format!("The result cannot be printed: {error}"),
+            "If the disk is full, make room.",
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,297 @@
+//! One `cargo build` for the test targets of many crates in one world.
+//!
+//! A crate that does not compile keeps none of the others from being built.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::course::{Package, World};
+use crate::error::{Error, Result};
+use crate::process::{self, Confinement, End, Group};
+use crate::watch::Watch;
+
+/// What to build.
+pub struct Request<'a> {
+    /// The workspace's folder.
+    pub root: &'a Path,
+    /// Where cargo builds.
+    pub target_dir: &'a Path,
+    /// Which feature, if any, each package is built with.
+    pub world: World,
+    /// Whose test target `checks` is built.
+    pub packages: &'a [&'a Package],
+    /// Added to cargo's environment.
+    pub environment: &'a [(OsString, OsString)],
+}
+
+/// What became of one package.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Built {
+    /// The test program.
+    Binary(PathBuf),
+    /// What the compiler said.
+    DoesNotCompile(String),
+}
+
+/// Builds, and says for each package, in their order, what became of it.
+pub fn build(
+    request: &Request<'_>,
+    stopped: &dyn Fn() -> bool,
+    watch: &dyn Watch,
+) -> Result<Vec<Built>> {
+    let buildable: Vec<&Package> = request
+        .packages
+        .iter()
+        .copied()
+        .filter(|package| missing_part(package).is_none())
+        .collect();
+    let said = if buildable.is_empty() {
+        Said::default()
+    } else {
+        run(command(request, &buildable), stopped, watch)?
+    };
+
+    let mut built = Vec::with_capacity(request.packages.len());
+    for &package in request.packages {
+        let dir = fs::canonicalize(&package.dir).unwrap_or_else(|_| package.dir.clone());
+        if let Some(binary) = said.binaries.get(&dir) {
+            built.push(Built::Binary(binary.clone()));
+        } else if let Some(errors) = said.errors.get(&dir) {
+            built.push(Built::DoesNotCompile(errors.join("\n")));
+        } else if let Some(part) = missing_part(package) {
+            built.push(Built::DoesNotCompile(format!(
+                "{} has no {part}.",
+                package.dir.display()
+            )));
+        } else {
+            return Err(blame_someone_else(&said, package));
+        }
+    }
+    Ok(built)
+}
+
+/// What cargo cannot do without. It would not even begin with the other packages, or say something misleading.
+fn missing_part(package: &Package) -> Option<&'static str> {
+    let has = |part: &str| package.dir.join(part).exists();
+    if !has("tests/checks/main.rs") && !has("tests/checks.rs") {
+        Some("tests/checks/main.rs")
+    } else if !has("src/lib.rs") {
+        Some("src/lib.rs")
+    } else {
+        None
+    }
+}
+
+/// No program, and yet the compiler found nothing wrong with the package itself.
+fn blame_someone_else(said: &Said, package: &Package) -> Error {
+    let mut errors: Vec<(&PathBuf, &Vec<String>)> = said.errors.iter().collect();
+    errors.sort();
+    match errors.first() {
+        Some((dir, errors)) => Error::new(
+            format!(
+                "`{}` could not be built, because {} does not compile:\n{}",
+                package.name,
+                dir.display(),
+                errors.join("\n")
+            ),
+            "If you changed something outside the exercise, `git status` shows it.",
+        ),
+        None => Error::new(
+            format!(
+                "cargo could not build `{}`:\n{}",
+                package.name,
+                said.noise.trim()
+            ),
+            "If an edited Cargo.toml is to blame, `git checkout -- PATH` brings back the course's own; if cargo could not \
+             download a crate, try again with a network connection.",
+        ),
+    }
+}
+
+/// Which cargo to run: the one that runs the grader, or the one in the path.
+pub fn cargo() -> OsString {
+    std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into())
+}
+
+fn command(request: &Request<'_>, packages: &[&Package]) -> Command {
+    let mut command = Command::new(cargo());
+    command
+        .current_dir(request.root)
+        .args([
+            "build",
+            "--test",
+            "checks",
+            "--keep-going",
+            "--message-format=json",
+        ])
+        .arg("--target-dir")
+        .arg(request.target_dir);
+    for package in packages {
+        command.args(["--package", &package.name]);
+    }
+    if let Some(feature) = request.world.feature() {
+        let features: Vec<String> = packages
+            .iter()
+            .map(|package| format!("{}/{feature}", package.name))
+            .collect();
+        command.arg("--features").arg(features.join(","));
+    }
+    // `cargo run` sets these for the grader; handed on, they would be taken for this build's own.
+    for (name, _) in std::env::vars_os() {
+        let name_bytes = name.as_encoded_bytes();
+        if name_bytes.starts_with(b"CARGO_PKG_") || name_bytes.starts_with(b"CARGO_MANIFEST_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .envs(
+            request
+                .environment
+                .iter()
+                .map(|(name, value)| (name, value)),
+        )
+        .env("CARGO_TERM_COLOR", "never")
+        .env("CARGO_TERM_PROGRESS_WHEN", "never")
+        .stdin(Stdio::null());
+    process::mark_as_build(&mut command);
+    command
+}
+
+/// What cargo said, by the canonical folder of the package that it said it about.
+#[derive(Default)]
+struct Said {
+    binaries: HashMap<PathBuf, PathBuf>,
+    errors: HashMap<PathBuf, Vec<String>>,
+    noise: String,
+}
+
+#[derive(Deserialize)]
+struct Message {
+    reason: String,
+    #[serde(default)]
+    manifest_path: PathBuf,
+    target: Option<MessageTarget>,
+    executable: Option<PathBuf>,
+    message: Option<Diagnostic>,
+}
+
+#[derive(Deserialize)]
+struct MessageTarget {
+    name: String,
+    kind: Vec<String>,
+}
+
+impl MessageTarget {
+    fn is_checks(&self) -> bool {
+        self.name == "checks" && self.kind.iter().any(|kind| kind == "test")
+    }
+}
+
+#[derive(Deserialize)]
+struct Diagnostic {
+    level: String,
+    rendered: Option<String>,
+}
+
+/// A line of one of cargo's two streams.
+enum Line {
+    Json(Vec<u8>),
+    Text(String),
+}
+
+fn run(mut command: Command, stopped: &dyn Fn() -> bool, watch: &dyn Watch) -> Result<Said> {
+    let trouble = |error: std::io::Error| {
+        Error::new(
+            format!("cargo could not be run: {error}"),
+            "Install Rust from https://rustup.rs, or put cargo into the PATH.",
+        )
+    };
+    let (stdout, stdout_writer) = std::io::pipe().map_err(trouble)?;
+    let (stderr, stderr_writer) = std::io::pipe().map_err(trouble)?;
+    command.stdout(stdout_writer).stderr(stderr_writer);
+    let group = Group::spawn(command, &Confinement::default()).map_err(trouble)?;
+
+    let (sender, lines) = mpsc::channel();
+    let text_sender = sender.clone();
+    std::thread::spawn(move || for_each_line(stdout, |line| sender.send(Line::Json(line)).is_ok()));
+    std::thread::spawn(move || {
+        for_each_line(stderr, |line| {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            text_sender.send(Line::Text(line)).is_ok()
+        })
+    });
+
+    let mut said = Said::default();
+    loop {
+        match lines.recv_timeout(Duration::from_millis(20)) {
+            Ok(Line::Json(line)) => said.hear(&line),
+            Ok(Line::Text(line)) => {
+                if let Some(what) = line.trim_start().strip_prefix("Compiling ") {
+                    watch.compiling(what);
+                }
+                said.noise.push_str(&line);
+                said.noise.push('\n');
+            }
+            Err(mpsc::RecvTimeoutError::Timeout) if stopped() => break,
+            Err(mpsc::RecvTimeoutError::Timeout) => {}
+            Err(mpsc::RecvTimeoutError::Disconnected) => break,
+        }
+    }
+    match process::wait_for_leader(group, stopped).map_err(trouble)? {
+        End::Stopped => Err(Error::Interrupted),
+        _ => Ok(said),
+    }
+}
+
+fn for_each_line(stream: impl Read, mut use_line: impl FnMut(Vec<u8>) -> bool) {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let mut line = Vec::new();
+        match stream.read_until(b'\n', &mut line) {
+            Ok(0) | Err(_) => return,
+            Ok(_) => {}
+        }
+        while matches!(line.last(), Some(b'\n' | b'\r')) {
+            line.pop();
+        }
+        if !use_line(line) {
+            return;
+        }
+    }
+}
+
+impl Said {
+    fn hear(&mut self, line: &[u8]) {
+        let Ok(message) = serde_json::from_slice::<Message>(line) else {
+            return;
+        };
+        let dir = message.manifest_path.parent().unwrap_or(Path::new(""));
+        let dir = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_path_buf());
+        match (message.reason.as_str(), message.target, message.executable) {
+            ("compiler-artifact", Some(target), Some(executable)) if target.is_checks() => {
+                self.binaries.insert(dir, executable);
+            }
+            ("compiler-message", ..) => {
+                if let Some(diagnostic) = message.message
+                    && diagnostic.level.starts_with("error")
+                    && let Some(rendered) = diagnostic.rendered
+                    && !rendered.starts_with("error: aborting due to")
+                {
+                    let errors = self.errors.entry(dir).or_default();
+                    if !errors.contains(&rendered) {
+                        errors.push(rendered);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! Results that need not be found out twice, by the content of everything that they depend on.
+//!
+//! One file a package and world, replaced as a whole; a file that cannot be read or does not match counts as absent.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
+
+use serde::{Deserialize, Serialize};
+
+use crate::course::{Package, World};
+use crate::digest::{self, Digest};
+use crate::error::{Error, Result};
+use crate::judge::{TestResult, Verdict};
+use crate::run::Settings;
+
+/// What is known about a package in one world.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WorldResult {
+    /// It compiles, and these are all its tests.
+    Tests(Vec<TestResult>),
+    /// What the compiler said.
+    DoesNotCompile(String),
+}
+
+impl WorldResult {
+    /// Whether the same content is sure to give the same result: what a machine lacks today it may have tomorrow.
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::DoesNotCompile(_) => true,
+            Self::Tests(tests) => !tests
+                .iter()
+                .any(|test| matches!(test.verdict, Verdict::Skipped { .. })),
+        }
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Record {
+    key: String,
+    result: WorldResult,
+}
+
+/// The results on disk, and what all their keys have in common.
+pub struct Cache {
+    folder: PathBuf,
+    common: Digest,
+    local_crates: LocalCrates,
+}
+
+impl Cache {
+    /// Opens the cache in `folder` for the course at `root`.
+    pub fn open(folder: PathBuf, root: &Path, settings: &Settings) -> Result<Self> {
+        let unreadable =
+            |error: io::Error| Error::new(format!("The course cannot be read: {error}"), "");
+        let mut common = Digest::default();
+        for file in ["Cargo.toml", "Cargo.lock", ".cargo/config.toml"] {
+            common.add(digest::file(&root.join(file)).map_err(unreadable)?);
+        }
+        common.add(compiler());
+        common.add(grader());
+        common.add(settings.hang_guard.as_nanos().to_le_bytes());
+        common.add(settings.memory.to_le_bytes());
+        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "KATA_REQUIRE_REAL"] {
+            let value = std::env::var_os(name).unwrap_or_default();
+            common.add(value.as_encoded_bytes());
+        }
+        Ok(Self {
+            folder,
+            common,
+            local_crates: LocalCrates::read(root),
+        })
+    }
+
+    /// What a result for `package` depends on, for each world it can be built in. `tests` are folders that it takes
+    /// checks from.
+    pub fn keys(&self, package: &Package, tests: &[PathBuf]) -> Result<BTreeMap<World, String>> {
+        let unreadable = |error: io::Error| {
+            Error::new(format!("`{}` cannot be read: {error}", package.name), "")
+        };
+        let mut content = self.common.clone();
+        content.add(&package.name);
+        for dir in self.local_crates.used_by(&package.dir) {
+            content.add(self.local_crates.digest(&dir).map_err(unreadable)?);
+        }
+        for folder in tests {
+            content.add(digest::folder(folder).map_err(unreadable)?);
+        }
+        let key = |&world: &World| {
+            let mut key = content.clone();
+            key.add(world.name());
+            (world, key.finish())
+        };
+        Ok(package.worlds.iter().map(key).collect())
+    }
+
+    /// The result stored under `key`.
+    pub fn load(&self, package: &Package, world: World, key: &str) -> Option<WorldResult> {
+        let text = fs::read(self.path(package, world)).ok()?;
+        let record: Record = serde_json::from_slice(&text).ok()?;
+        (record.key == key).then_some(record.result)
+    }
+
+    /// Stores a complete result. What cannot be stored will be found out again.
+    pub fn store(&self, package: &Package, world: World, key: &str, result: &WorldResult) {
+        let record = Record {
+            key: key.to_owned(),
+            result: result.clone(),
+        };
+        let _ = self.replace(&self.path(package, world), &record);
+    }
+
+    fn replace(&self, path: &Path, record: &Record) -> io::Result<()> {
+        fs::create_dir_all(&self.folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        file.write_all(&serde_json::to_vec(record)?)?;
+        file.persist(path)?;
+        Ok(())
+    }
+
+    fn path(&self, package: &Package, world: World) -> PathBuf {
+        self.folder
+            .join(format!("{}-{}.json", package.name, world.name()))
+    }
+}
+
+/// The digest of what cargo builds from in a crate's folder.
+fn crate_digest(dir: &Path) -> io::Result<String> {
+    let mut digest = Digest::default();
+    for file in ["Cargo.toml", "build.rs"] {
+        digest.add(digest::file(&dir.join(file))?);
+    }
+    for folder in ["src", "tests", "examples", "benches"] {
+        digest.add(digest::folder(&dir.join(folder))?);
+    }
+    Ok(digest.finish())
+}
+
+/// Which compiler cargo will use, in its own words.
+fn compiler() -> Vec<u8> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let version = Command::new(rustc).arg("-vV").output();
+    version.map_or_else(|_| Vec::new(), |output| output.stdout)
+}
+
+/// Which grader this is.
+fn grader() -> String {
+    let this = std::env::current_exe().ok();
+    this.as_deref()
+        .and_then(path_size_and_age)
+        .unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned())
+}
+
+fn path_size_and_age(path: &Path) -> Option<String> {
+    let metadata = fs::metadata(path).ok()?;
+    let age = metadata.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(format!(
+        "{} {} {}",
+        path.display(),
+        metadata.len(),
+        age.as_nanos()
+    ))
+}
+
+/// Where the workspace's own crates are, for those who depend on them.
+struct LocalCrates {
+    root: PathBuf,
+    shared: BTreeMap<String, PathBuf>,
+    digests: Mutex<BTreeMap<PathBuf, String>>,
+}
+
+impl LocalCrates {
+    fn read(root: &Path) -> Self {
+        let mut shared = BTreeMap::new();
+        if let Some(manifest) = read_table(&root.join("Cargo.toml")) {
+            let dependencies = manifest
+                .get("workspace")
+                .and_then(|workspace| workspace.get("dependencies"))
+                .and_then(toml::Value::as_table);
+            for (name, value) in dependencies.into_iter().flatten() {
+                if let Some(path) = value.get("path").and_then(toml::Value::as_str) {
+                    shared.insert(name.clone(), root.join(path));
+                }
+            }
+        }
+        Self {
+            root: root.to_path_buf(),
+            shared,
+            digests: Mutex::default(),
+        }
+    }
+
+    /// The digest of a crate, found out once.
+    fn digest(&self, dir: &Path) -> io::Result<String> {
+        let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(digest) = digests.get(dir) {
+            return Ok(digest.clone());
+        }
+        let digest = crate_digest(dir)?;
+        digests.insert(dir.to_path_buf(), digest.clone());
+        Ok(digest)
+    }
+
+    /// `dir` and every folder of a crate that it is built with, directly or not.
+    fn used_by(&self, dir: &Path) -> Vec<PathBuf> {
+        let mut found = vec![dir.to_path_buf()];
+        let mut next = 0;
+        while let Some(dir) = found.get(next).cloned() {
+            next += 1;
+            let Some(manifest) = read_table(&dir.join("Cargo.toml")) else {
+                continue;
+            };
+            for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
+                let dependencies = manifest.get(kind).and_then(toml::Value::as_table);
+                for (name, value) in dependencies.into_iter().flatten() {
+                    let own = value.get("path").and_then(toml::Value::as_str);
+                    let path = own
+                        .map(|path| dir.join(path))
+                        .or_else(|| self.shared.get(name).cloned());
+                    if let Some(path) = path
+                        && !found.contains(&path)
+                        && path != self.root
+                    {
+                        found.push(path);
+                    }
+                }
+            }
+        }
+        found
+    }
+}
+
+fn read_table(path: &Path) -> Option<toml::Table> {
+    toml::from_str(&fs::read_to_string(path).ok()?).ok()
+}

@@ -1,0 +1,452 @@
+//! Grades the selected exercises: what is known already, then what has to be built and run.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::mpsc::Sender;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::build::{self, Built};
+use crate::cache::{Cache, WorldResult};
+use crate::course::{Course, Exercise, Package, Target, World};
+use crate::error::{Error, Result};
+use crate::judge::{Failure, TestResult, Verdict, plain_name};
+use crate::lock::{Entry, Lock};
+use crate::pool::{self, Job};
+use crate::process::Pauses;
+use crate::run::{self, Settings};
+use crate::watch::Watch;
+
+/// What to grade, and how.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Whose code.
+    pub target: Target,
+    /// Whether results found earlier may be used.
+    pub use_cache: bool,
+    /// Where cargo builds.
+    pub target_dir: PathBuf,
+    /// After this time a test is stopped.
+    pub hang_guard: Duration,
+    /// How many tests run at once.
+    pub workers: usize,
+    /// Set when the grader is to stop.
+    pub interrupted: Arc<AtomicBool>,
+}
+
+/// How many bytes of address space a test may use.
+pub const MEMORY: u64 = 4 << 30;
+
+/// What is known about one exercise.
+#[derive(Debug, Default)]
+pub struct Assessment {
+    /// The source is still the stub.
+    pub untouched: bool,
+    /// What differs from the course's own, in words that follow the exercise's id.
+    pub edited: Vec<String>,
+    /// What was found out in each world.
+    pub worlds: BTreeMap<World, WorldResult>,
+    /// Whether all worlds were looked at, as far as there was reason to.
+    pub complete: bool,
+}
+
+/// Holds a target directory's grader folder: one grader at a time.
+pub struct Workplace {
+    folder: PathBuf,
+    reports: TempDir,
+    _lock: File,
+}
+
+impl Workplace {
+    /// Takes the folder, waiting for another grader if there is one.
+    pub fn take(target_dir: &Path, stopped: &dyn Fn() -> bool, watch: &dyn Watch) -> Result<Self> {
+        let folder = target_dir.join("grade");
+        let unwritable = |error: std::io::Error| {
+            Error::new(
+                format!("{} cannot be written: {error}", folder.display()),
+                "The grader builds there. Make it writable, or set CARGO_TARGET_DIR to a folder that is.",
+            )
+        };
+        fs::create_dir_all(&folder).map_err(unwritable)?;
+        let lock = File::create(folder.join("lock")).map_err(unwritable)?;
+        let mut told = false;
+        let mut pauses = Pauses::new();
+        loop {
+            match lock.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {
+                    if !told {
+                        watch.waiting_for_other_grader();
+                        told = true;
+                    }
+                    if stopped() {
+                        return Err(Error::Interrupted);
+                    }
+                    pauses.pause();
+                }
+                Err(TryLockError::Error(error)) => return Err(unwritable(error)),
+            }
+        }
+        // Whatever a killed grader left behind: nobody else is here now.
+        for entry in fs::read_dir(&folder).map_err(unwritable)?.flatten() {
+            if entry
+                .file_name()
+                .as_encoded_bytes()
+                .starts_with(REPORTS.as_bytes())
+            {
+                let _ = fs::remove_dir_all(entry.path());
+            }
+        }
+        let reports = tempfile::Builder::new()
+            .prefix(REPORTS)
+            .tempdir_in(&folder)
+            .map_err(unwritable)?;
+        Ok(Self {
+            folder,
+            reports,
+            _lock: lock,
+        })
+    }
+
+    /// The conditions under which tests run here.
+    pub fn settings(&self, plan: &Plan) -> Settings {
+        Settings {
+            target_dir: plan.target_dir.clone(),
+            reports: self.reports.path().to_path_buf(),
+            hang_guard: plan.hang_guard,
+            memory: MEMORY,
+            workers: plan.workers,
+            interrupted: Arc::clone(&plan.interrupted),
+            next_report: AtomicU64::new(0),
+            environment: Vec::new(),
+        }
+    }
+}
+
+const REPORTS: &str = "reports-";
+
+/// Assesses every exercise of the course, in its order. Of those not selected, only what is known already is said.
+pub fn assess(
+    course: &Course,
+    lock: &Lock,
+    selected: &[bool],
+    plan: &Plan,
+    watch: &dyn Watch,
+) -> Result<Vec<Assessment>> {
+    let stopped = || plan.interrupted.load(std::sync::atomic::Ordering::Relaxed);
+    let workplace = Workplace::take(&plan.target_dir, &stopped, watch)?;
+    let settings = workplace.settings(plan);
+    let cache = Cache::open(workplace.folder.join("cache"), &course.root, &settings)?;
+
+    let mut assessments = Vec::with_capacity(course.exercises.len());
+    let mut open = Vec::new();
+    for (index, exercise) in course.exercises.iter().enumerate() {
+        let mut assessment = first_look(exercise, lock, plan.target)?;
+        let package = course.package(exercise, plan.target);
+        match package {
+            _ if assessment.complete => {}
+            None => {
+                let missing = format!(
+                    "solutions/{}/Cargo.toml is missing or damaged.",
+                    exercise.path()
+                );
+                assessment
+                    .worlds
+                    .insert(World::Std, WorldResult::DoesNotCompile(missing));
+                assessment.complete = true;
+            }
+            Some(package) => {
+                let work = Work::new(index, package, exercise, selected[index], plan, &cache)?;
+                assessment.worlds = work.known.clone();
+                assessment.complete = work.is_complete();
+                if selected[index] && !assessment.complete {
+                    open.push(work);
+                }
+            }
+        }
+        assessments.push(assessment);
+    }
+
+    for work in find_out(open, &course.root, &cache, &settings, watch)? {
+        let assessment = &mut assessments[work.index];
+        assessment.worlds = work.known;
+        assessment.complete = true;
+    }
+    Ok(assessments)
+}
+
+/// What can be said without building anything.
+fn first_look(exercise: &Exercise, lock: &Lock, target: Target) -> Result<Assessment> {
+    let mut assessment = Assessment::default();
+    if target == Target::Solutions {
+        return Ok(assessment);
+    }
+    if let Some(problem) = &exercise.unusable {
+        assessment.edited.push(problem.clone());
+        assessment.complete = true;
+        return Ok(assessment);
+    }
+    let Some(locked) = lock.entry(exercise.phase.name, &exercise.folder) else {
+        assessment.edited.push(format!(
+            "{} says nothing about it; its author runs `./grade.sh lock`",
+            Lock::PATH
+        ));
+        // Whether it was started cannot be told either.
+        assessment.complete = true;
+        return Ok(assessment);
+    };
+    let found = Entry::of(&exercise.package.dir).map_err(|error| {
+        Error::new(
+            format!("{} cannot be read: {error}", exercise.package.dir.display()),
+            "Check the permissions of the files in it.",
+        )
+    })?;
+    let own = format!("exercises/{}", exercise.path());
+    for (part, differs) in [
+        ("tests", found.tests != locked.tests),
+        ("Cargo.toml", found.manifest != locked.manifest),
+    ] {
+        if differs {
+            assessment.edited.push(format!(
+                "{part} is not the course's own; `git checkout -- {own}/{part}` brings that back"
+            ));
+        }
+    }
+    assessment.untouched = found.stub == locked.stub;
+    assessment.complete = assessment.untouched;
+    Ok(assessment)
+}
+
+/// A package about which something has to be found out.
+struct Work {
+    index: usize,
+    package: Package,
+    keys: BTreeMap<World, String>,
+    known: BTreeMap<World, WorldResult>,
+}
+
+impl Work {
+    fn new(
+        index: usize,
+        package: Package,
+        exercise: &Exercise,
+        selected: bool,
+        plan: &Plan,
+        cache: &Cache,
+    ) -> Result<Self> {
+        let tests = match plan.target {
+            Target::Exercises => Vec::new(),
+            Target::Solutions => vec![exercise.package.dir.join("tests")],
+        };
+        let keys = cache.keys(&package, &tests)?;
+        let mut known = BTreeMap::new();
+        for (&world, key) in &keys {
+            if plan.use_cache
+                && let Some(result) = cache.load(&package, world, key)
+                && (result.is_lasting() || !selected)
+            {
+                known.insert(world, result);
+            }
+        }
+        Ok(Self {
+            index,
+            package,
+            keys,
+            known,
+        })
+    }
+
+    /// One world that does not compile is enough: the others would say the same thing again.
+    fn does_not_compile(&self) -> bool {
+        self.known
+            .values()
+            .any(|result| matches!(result, WorldResult::DoesNotCompile(_)))
+    }
+
+    fn is_open(&self, world: World) -> bool {
+        self.keys.contains_key(&world)
+            && !self.known.contains_key(&world)
+            && !self.does_not_compile()
+    }
+
+    fn is_complete(&self) -> bool {
+        World::ALL.into_iter().all(|world| !self.is_open(world))
+    }
+}
+
+/// A test's place: which work, which world, which of its tests.
+#[derive(Clone, Copy)]
+struct Place {
+    work: usize,
+    world: World,
+    test: usize,
+}
+
+/// Builds one world after the other and runs the tests of each while the next is being built.
+fn find_out(
+    mut open: Vec<Work>,
+    root: &Path,
+    cache: &Cache,
+    settings: &Settings,
+    watch: &dyn Watch,
+) -> Result<Vec<Work>> {
+    if open.is_empty() {
+        return Ok(open);
+    }
+    let running = Mutex::new(Running::default());
+    let packages: Vec<(Package, BTreeMap<World, String>)> = open
+        .iter()
+        .map(|work| (work.package.clone(), work.keys.clone()))
+        .collect();
+    let finished = |place: Place, result: TestResult| {
+        let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(tests) = running.finish(place, result) {
+            let (package, keys) = &packages[place.work];
+            cache.store(package, place.world, &keys[&place.world], &tests);
+        }
+    };
+    pool::run_jobs(settings, watch, &finished, |jobs| {
+        for world in World::ALL {
+            build_and_queue(
+                &mut open, world, root, cache, settings, watch, &running, jobs,
+            )?;
+        }
+        Ok(())
+    })?;
+    let running = running.into_inner().unwrap_or_else(PoisonError::into_inner);
+    for ((work, world), tests) in running.0 {
+        open[work].known.insert(world, tests.into_result());
+    }
+    Ok(open)
+}
+
+#[expect(
+    clippy::too_many_arguments,
+    reason = "one step of one loop, apart only to be read"
+)]
+fn build_and_queue(
+    open: &mut [Work],
+    world: World,
+    root: &Path,
+    cache: &Cache,
+    settings: &Settings,
+    watch: &dyn Watch,
+    running: &Mutex<Running>,
+    jobs: &Sender<Job<Place>>,
+) -> Result<()> {
+    let indices: Vec<usize> = (0..open.len())
+        .filter(|&index| open[index].is_open(world))
+        .collect();
+    if indices.is_empty() {
+        return Ok(());
+    }
+    watch.building(world, indices.len());
+    let packages: Vec<&Package> = indices.iter().map(|&index| &open[index].package).collect();
+    let request = build::Request {
+        root,
+        target_dir: &settings.target_dir,
+        world,
+        packages: &packages,
+        environment: &[],
+    };
+    let built = build::build(&request, &|| settings.stopped(), watch)?;
+
+    for (index, built) in indices.into_iter().zip(built) {
+        let work = &mut open[index];
+        let binary = match built {
+            Built::Binary(binary) => binary,
+            Built::DoesNotCompile(errors) => {
+                let result = WorldResult::DoesNotCompile(errors);
+                cache.store(&work.package, world, &work.keys[&world], &result);
+                work.known.insert(world, result);
+                continue;
+            }
+        };
+        let names = match run::list(settings, &work.package, &binary)? {
+            Ok(names) => names,
+            Err(explanation) => {
+                let result = WorldResult::Tests(vec![TestResult {
+                    name: "build::list_of_checks".to_owned(),
+                    verdict: Verdict::Failed(Failure::new(explanation)),
+                }]);
+                work.known.insert(world, result);
+                continue;
+            }
+        };
+        if names.is_empty() {
+            let result = WorldResult::Tests(Vec::new());
+            cache.store(&work.package, world, &work.keys[&world], &result);
+            work.known.insert(world, result);
+            continue;
+        }
+        running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .begin(index, world, names.len());
+        watch.queued(names.len());
+        for (test, name) in names.into_iter().enumerate() {
+            let job = Job {
+                tag: Place {
+                    work: index,
+                    world,
+                    test,
+                },
+                package: work.package.clone(),
+                binary: binary.clone(),
+                test: name,
+            };
+            // Fails only if every worker is gone, which run_jobs reports itself.
+            let _ = jobs.send(job);
+        }
+    }
+    Ok(())
+}
+
+/// The tests that were queued, and the results that are in.
+#[derive(Default)]
+struct Running(BTreeMap<(usize, World), Tests>);
+
+struct Tests {
+    results: Vec<Option<TestResult>>,
+}
+
+impl Running {
+    fn begin(&mut self, work: usize, world: World, tests: usize) {
+        let results = vec![None; tests];
+        self.0.insert((work, world), Tests { results });
+    }
+
+    /// Takes a result; returns the world's when this was the last one.
+    fn finish(&mut self, place: Place, result: TestResult) -> Option<WorldResult> {
+        let tests = self.0.get_mut(&(place.work, place.world))?;
+        tests.results[place.test] = Some(result);
+        let results: Option<Vec<TestResult>> = tests.results.iter().cloned().collect();
+        results.map(WorldResult::Tests)
+    }
+}
+
+impl Tests {
+    fn into_result(self) -> WorldResult {
+        WorldResult::Tests(self.results.into_iter().flatten().collect())
+    }
+}
+
+/// The name of a test as its own crate has it: a solution wraps a module around the exercise's.
+pub fn replay_command(package: &Package, target: Target, world: World, test: &str) -> String {
+    let features = world
+        .feature()
+        .map_or_else(String::new, |feature| format!(" --features {feature}"));
+    let module = match target {
+        Target::Exercises => "",
+        Target::Solutions => "checks::",
+    };
+    format!(
+        "cargo test -p {}{features} --test checks -- --exact {module}{}",
+        package.name,
+        plain_name(test)
+    )
+}

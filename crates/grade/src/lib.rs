@@ -1,0 +1,33 @@
+//! The grader as a library: builds what a learner wrote, runs each check in a process of its own, says what holds.
+//!
+//! | module | purpose |
+//! |---|---|
+//! | [`course`] | which exercises there are, and which of them a selector names |
+//! | [`lock`], [`digest`] | whether tests and stubs are the ones the course ships |
+//! | [`build`] | one `cargo build` for many crates in one world |
+//! | [`process`], [`run`] | one test is one process: confined, watched, captured |
+//! | [`judge`] | what a test's ending says about the code |
+//! | [`pool`] | several tests at once |
+//! | [`cache`] | results that need not be found out twice |
+//! | [`grade`] | all of this for the selected exercises |
+//! | [`result`] | the outcome as data: `--json` |
+//! | [`table`], [`progress`], [`junit`] | the outcome for people and for other tools |
+//!
+//! Nothing below `grade` writes to the terminal: progress goes to a [`watch::Watch`].
+
+pub mod build;
+pub mod cache;
+pub mod course;
+pub mod digest;
+pub mod error;
+pub mod grade;
+pub mod judge;
+pub mod junit;
+pub mod lock;
+pub mod pool;
+pub mod process;
+pub mod progress;
+pub mod result;
+pub mod run;
+pub mod table;
+pub mod watch;

@@ -1,0 +1,88 @@
+//! Several tests at once.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Mutex, PoisonError};
+
+use crate::course::Package;
+use crate::error::{Error, Result};
+use crate::judge::{self, TestResult};
+use crate::run::{self, Settings};
+use crate::watch::Watch;
+
+/// One test to run. The tag says to its owner which one it is.
+pub struct Job<T> {
+    /// Comes back with the result.
+    pub tag: T,
+    /// Whose test it is.
+    pub package: Package,
+    /// The test program.
+    pub binary: PathBuf,
+    /// The full name of the test.
+    pub test: String,
+}
+
+/// Runs the jobs that `feed` sends, while it still sends, and hands each result to `finished`.
+///
+/// Returns when all of them have ended. Stops early, leaving no process behind, if `feed` or a job fails.
+pub fn run_jobs<T: Send, R>(
+    settings: &Settings,
+    watch: &dyn Watch,
+    finished: &(dyn Fn(T, TestResult) + Sync),
+    feed: impl FnOnce(&Sender<Job<T>>) -> Result<R>,
+) -> Result<R> {
+    let (sender, receiver) = mpsc::channel::<Job<T>>();
+    let receiver = Mutex::new(receiver);
+    let failed = AtomicBool::new(false);
+    let first_error = Mutex::new(None);
+    let fail = |error: Error| {
+        failed.store(true, Relaxed);
+        let mut first = first_error.lock().unwrap_or_else(PoisonError::into_inner);
+        first.get_or_insert(error);
+    };
+
+    let fed = std::thread::scope(|scope| {
+        for _ in 0..settings.workers.max(1) {
+            scope.spawn(|| {
+                loop {
+                    let job = {
+                        let receiver = receiver.lock().unwrap_or_else(PoisonError::into_inner);
+                        receiver.recv()
+                    };
+                    let Ok(job) = job else { return };
+                    if failed.load(Relaxed) || settings.stopped() {
+                        continue;
+                    }
+                    match run::test(settings, &job.package, &job.binary, &job.test) {
+                        Ok(trial) => {
+                            let name = judge::plain_name(&job.test).to_owned();
+                            let verdict = judge::verdict(&job.test, &trial, settings);
+                            watch.finished(&job.package.name, &name);
+                            finished(job.tag, TestResult { name, verdict });
+                        }
+                        Err(error) => fail(error),
+                    }
+                }
+            });
+        }
+        let fed = feed(&sender);
+        if fed.is_err() {
+            failed.store(true, Relaxed);
+        }
+        drop(sender);
+        fed
+    });
+    crate::process::sweep();
+
+    if settings.stopped() {
+        return Err(Error::Interrupted);
+    }
+    match first_error
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
+    {
+        Some(error) => Err(error),
+        None => fed,
+    }
+}

@@ -1,0 +1,456 @@
+//! A process and everything it starts: confined when it begins, found and killed when it ends.
+//!
+//! On Unix a process leads a group of its own, which its children share unless they leave it. On Linux the grader also
+//! adopts orphans and looks through /proc for the ones that left, by an environment variable that they inherited. On
+//! Windows a job object does all of it.
+
+use std::io;
+use std::process::{Command, ExitStatus};
+use std::time::{Duration, Instant};
+
+/// What a process may use, and how its descendants are known.
+#[derive(Debug, Clone, Default)]
+pub struct Confinement {
+    /// Bytes of address space.
+    pub memory: Option<u64>,
+    /// `NAME=value` from its environment, found in no other process's but its descendants'.
+    pub mark: Option<String>,
+}
+
+/// How long the children of a process that has ended get to end as well before they count as left behind.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// How long killed processes get to disappear.
+#[cfg(target_os = "linux")]
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Makes orphaned descendants children of the grader, so that none gets out of sight.
+pub fn adopt_orphans() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::set_child_subreaper(Some(rustix::process::getpid()));
+}
+
+/// Sleeps a little longer each time: quick to notice a short process, cheap beside a long one.
+pub struct Pauses(Duration);
+
+impl Default for Pauses {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Pauses {
+    /// Begins with the shortest.
+    pub fn new() -> Self {
+        Self(Duration::from_micros(200))
+    }
+
+    /// Sleeps, and longer next time, but never long.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "std cannot wait for a process with a time limit; the pauses are short and decide nothing"
+    )]
+    pub fn pause(&mut self) {
+        std::thread::sleep(self.0);
+        self.0 = (self.0 * 2).min(Duration::from_millis(10));
+    }
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub enum End {
+    /// By itself, or by a signal that the grader did not send.
+    Exited(ExitStatus),
+    /// It was still running when its time was over.
+    OutOfTime,
+    /// The grader was asked to stop.
+    Stopped,
+}
+
+/// What is known once a process and its descendants are gone.
+#[derive(Debug)]
+pub struct Ended {
+    /// How the process ended.
+    pub end: End,
+    /// Whether it left a living descendant behind.
+    pub left_process_behind: bool,
+}
+
+/// Waits until `group` ends, `limit` is over or `stopped` says so; afterwards nothing of the group is alive.
+pub fn wait(
+    mut group: Group,
+    limit: Option<Duration>,
+    stopped: &dyn Fn() -> bool,
+) -> io::Result<Ended> {
+    let begin = Instant::now();
+    let mut pauses = Pauses::new();
+    let early = loop {
+        if group.has_ended()? {
+            break None;
+        }
+        if stopped() {
+            break Some(End::Stopped);
+        }
+        if limit.is_some_and(|limit| begin.elapsed() >= limit) {
+            break Some(End::OutOfTime);
+        }
+        pauses.pause();
+    };
+    let left_process_behind = early.is_none() && group.outlived_by_children(GRACE, stopped);
+    let status = group.kill()?;
+    Ok(Ended {
+        end: early.unwrap_or(End::Exited(status)),
+        left_process_behind,
+    })
+}
+
+/// Waits until the leader of `group` ends or `stopped` says so; only then are its children killed.
+pub fn wait_for_leader(mut group: Group, stopped: &dyn Fn() -> bool) -> io::Result<End> {
+    let mut pauses = Pauses::new();
+    while !group.has_ended()? {
+        if stopped() {
+            group.kill()?;
+            return Ok(End::Stopped);
+        }
+        pauses.pause();
+    }
+    Ok(End::Exited(group.reap()?))
+}
+
+#[cfg(unix)]
+pub use unix::Group;
+#[cfg(unix)]
+pub use unix::sweep;
+#[cfg(windows)]
+pub use windows::Group;
+#[cfg(windows)]
+pub use windows::sweep;
+
+#[cfg(unix)]
+mod unix {
+    use std::io;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::{Child, Command, ExitStatus};
+    use std::time::{Duration, Instant};
+
+    use rustix::process::{
+        Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getpid, getrlimit,
+        kill_process_group, setrlimit, waitid,
+    };
+
+    #[cfg(target_os = "linux")]
+    use super::PATIENCE;
+    use super::{Confinement, Pauses};
+
+    /// A process that leads a group.
+    pub struct Group {
+        leader: Child,
+        id: Pid,
+        #[cfg(target_os = "linux")]
+        family: super::linux::Family,
+    }
+
+    impl Group {
+        /// Starts `command` as the leader of a new group.
+        pub fn spawn(mut command: Command, confinement: &Confinement) -> io::Result<Self> {
+            confine(&mut command, confinement.memory);
+            let leader = command.spawn()?;
+            let id = Pid::from_child(&leader);
+            Ok(Self {
+                leader,
+                id,
+                #[cfg(target_os = "linux")]
+                family: super::linux::Family::of(id, confinement.mark.as_deref()),
+            })
+        }
+
+        /// Whether the leader has ended. Its id stays taken until [`Group::kill`], so the group's id does, too.
+        pub fn has_ended(&mut self) -> io::Result<bool> {
+            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+            loop {
+                match waitid(WaitId::Pid(self.id), options) {
+                    Ok(status) => return Ok(status.is_some()),
+                    Err(rustix::io::Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+            }
+        }
+
+        /// Whether children of the leader, which has ended, live on when `grace` is over.
+        pub fn outlived_by_children(
+            &mut self,
+            grace: Duration,
+            stopped: &dyn Fn() -> bool,
+        ) -> bool {
+            let begin = Instant::now();
+            let mut pauses = Pauses::new();
+            while self.has_living_children() {
+                if begin.elapsed() >= grace || stopped() {
+                    return true;
+                }
+                pauses.pause();
+            }
+            false
+        }
+
+        #[cfg(target_os = "linux")]
+        fn has_living_children(&mut self) -> bool {
+            !self.family.living().is_empty()
+        }
+
+        /// The leader is a zombie, which a signal to the group reaches as well: it has to be reaped first.
+        #[cfg(not(target_os = "linux"))]
+        fn has_living_children(&mut self) -> bool {
+            let _ = self.leader.wait();
+            rustix::process::test_kill_process_group(self.id).is_ok()
+        }
+
+        /// Kills what is left of the group and of those who left it, and says how the leader ended.
+        pub fn kill(mut self) -> io::Result<ExitStatus> {
+            let _ = kill_process_group(self.id, Signal::KILL);
+            #[cfg(target_os = "linux")]
+            self.family.kill(PATIENCE);
+            self.leader.wait()
+        }
+
+        /// Says how the leader, which has ended, did so, and leaves its children alone.
+        pub fn reap(mut self) -> io::Result<ExitStatus> {
+            self.leader.wait()
+        }
+    }
+
+    /// Limits what the process may use, and has it die with the grader.
+    fn confine(command: &mut Command, memory: Option<u64>) {
+        command.process_group(0);
+        #[cfg_attr(not(target_os = "linux"), expect(unused_variables))]
+        let grader = getpid();
+        let before_exec = move || {
+            #[cfg(target_os = "linux")]
+            {
+                rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
+                if rustix::process::getppid() != Some(grader) {
+                    return Err(rustix::io::Errno::SRCH.into());
+                }
+            }
+            if let Some(memory) = memory {
+                limit(Resource::As, memory);
+                limit(Resource::Core, 0);
+            }
+            Ok(())
+        };
+        // SAFETY: between fork and exec the closure makes system calls and nothing else: it neither allocates nor
+        // takes a lock, either of which another thread may have held when the process forked.
+        unsafe { command.pre_exec(before_exec) };
+    }
+
+    /// Lowers a limit. Where the system refuses, the test runs without it.
+    fn limit(resource: Resource, most: u64) {
+        let maximum = getrlimit(resource).maximum;
+        let most = maximum.map_or(most, |maximum| maximum.min(most));
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        let _ = setrlimit(resource, limit);
+    }
+
+    /// Kills orphans that nothing ties to a test any more, once no test is running.
+    pub fn sweep() {
+        #[cfg(target_os = "linux")]
+        super::linux::sweep(PATIENCE);
+    }
+}
+
+#[cfg(target_os = "linux")]
+mod linux {
+    //! Looks through /proc for descendants.
+
+    use std::fs;
+    use std::time::{Duration, Instant};
+
+    use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
+
+    use super::Pauses;
+
+    /// One line of /proc/PID/stat, as far as it matters.
+    struct Stat {
+        id: Pid,
+        alive: bool,
+        parent: i32,
+        group: i32,
+        started: u64,
+    }
+
+    impl Stat {
+        fn of(id: Pid) -> Option<Self> {
+            let text = fs::read(format!("/proc/{}/stat", id.as_raw_nonzero())).ok()?;
+            // The second field is the program's name in parentheses, and may hold blanks and parentheses itself.
+            let name_ends = text.iter().rposition(|&byte| byte == b')')?;
+            let rest = std::str::from_utf8(&text[name_ends + 1..]).ok()?;
+            let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+            Some(Self {
+                id,
+                alive: !matches!(*fields.first()?, "Z" | "X"),
+                parent: fields.get(1)?.parse().ok()?,
+                group: fields.get(2)?.parse().ok()?,
+                started: fields.get(19)?.parse().ok()?,
+            })
+        }
+    }
+
+    fn all_processes() -> impl Iterator<Item = Stat> {
+        fs::read_dir("/proc")
+            .into_iter()
+            .flatten()
+            .flatten()
+            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+            .filter_map(Pid::from_raw)
+            .filter_map(Stat::of)
+    }
+
+    fn environment_holds(id: Pid, mark: &str) -> Option<bool> {
+        let environment = fs::read(format!("/proc/{}/environ", id.as_raw_nonzero())).ok()?;
+        Some(
+            environment
+                .split(|&byte| byte == 0)
+                .any(|variable| variable == mark.as_bytes()),
+        )
+    }
+
+    /// What a process started, whether it stayed in the group or not.
+    pub struct Family {
+        leader: Pid,
+        mark: Option<String>,
+        begun: u64,
+    }
+
+    impl Family {
+        pub fn of(leader: Pid, mark: Option<&str>) -> Self {
+            Self {
+                leader,
+                mark: mark.map(str::to_owned),
+                begun: Stat::of(leader).map_or(0, |stat| stat.started),
+            }
+        }
+
+        /// All living members but the leader.
+        pub fn living(&self) -> Vec<Pid> {
+            all_processes()
+                .filter(|stat| stat.alive && stat.id != self.leader && stat.started >= self.begun)
+                .filter(|stat| {
+                    stat.group == self.leader.as_raw_nonzero().get()
+                        || self
+                            .mark
+                            .as_ref()
+                            .is_some_and(|mark| environment_holds(stat.id, mark) == Some(true))
+                })
+                .map(|stat| stat.id)
+                .collect()
+        }
+
+        /// Kills members until there are none: one may start another while it is being killed.
+        pub fn kill(&self, patience: Duration) {
+            kill_until_none(patience, || self.living());
+        }
+    }
+
+    fn kill_until_none(patience: Duration, living: impl Fn() -> Vec<Pid>) {
+        let begin = Instant::now();
+        let mut pauses = Pauses::new();
+        let mut killed = Vec::new();
+        loop {
+            let members = living();
+            if members.is_empty() || begin.elapsed() >= patience {
+                break;
+            }
+            for id in members {
+                let _ = kill_process(id, Signal::KILL);
+                killed.push(id);
+            }
+            pauses.pause();
+        }
+        for id in killed {
+            // Fails for those whose parent is somebody else.
+            let _ = waitpid(Some(id), WaitOptions::NOHANG);
+        }
+    }
+
+    /// In the environment of cargo, whose daemons (a compiler cache, say) are to live on.
+    pub const BUILD_MARK: &str = "KATA_GRADE_BUILD=1";
+
+    pub fn sweep(patience: Duration) {
+        let grader = getpid().as_raw_nonzero().get();
+        kill_until_none(patience, || {
+            all_processes()
+                .filter(|stat| stat.alive && stat.parent == grader)
+                .filter(|stat| environment_holds(stat.id, BUILD_MARK) == Some(false))
+                .map(|stat| stat.id)
+                .collect()
+        });
+    }
+}
+
+#[cfg(windows)]
+mod windows {
+    use std::io;
+    use std::process::{Command, ExitStatus};
+    use std::time::Duration;
+
+    use process_wrap::std::{ChildWrapper, CommandWrap, JobObject};
+
+    use super::Confinement;
+
+    /// A process in a job object of its own.
+    pub struct Group {
+        leader: Box<dyn ChildWrapper>,
+    }
+
+    impl Group {
+        /// Starts `command` in a new job.
+        pub fn spawn(command: Command, _confinement: &Confinement) -> io::Result<Self> {
+            let mut command = CommandWrap::from(command);
+            command.wrap(JobObject);
+            Ok(Self {
+                leader: command.spawn()?,
+            })
+        }
+
+        /// Whether the leader has ended.
+        pub fn has_ended(&mut self) -> io::Result<bool> {
+            Ok(self.leader.inner_mut().try_wait()?.is_some())
+        }
+
+        /// A job kills its members silently, so nothing is said about them here.
+        pub fn outlived_by_children(
+            &mut self,
+            _grace: Duration,
+            _stopped: &dyn Fn() -> bool,
+        ) -> bool {
+            false
+        }
+
+        /// Kills the whole job and says how the leader ended.
+        pub fn kill(mut self) -> io::Result<ExitStatus> {
+            let _ = self.leader.start_kill();
+            self.leader.inner_mut().wait()
+        }
+
+        /// Says how the leader, which has ended, did so.
+        pub fn reap(mut self) -> io::Result<ExitStatus> {
+            self.leader.inner_mut().wait()
+        }
+    }
+
+    /// Nothing gets out of a job.
+    pub fn sweep() {}
+}
+
+/// Marks what cargo starts, so that [`sweep`] leaves it alone.
+pub fn mark_as_build(command: &mut Command) {
+    #[cfg(target_os = "linux")]
+    if let Some((name, value)) = linux::BUILD_MARK.split_once('=') {
+        command.env(name, value);
+    }
+    #[cfg(not(target_os = "linux"))]
+    let _ = command;
+}

@@ -1,0 +1,460 @@
+//! The outcome as data: what `--json` prints, and what everything that people read is made from.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::cache::WorldResult;
+use crate::course::{Course, Exercise, PHASES, Target};
+use crate::grade::{Assessment, replay_command};
+use crate::judge::{Failure, TestResult, Verdict};
+
+/// What stands in `schema`.
+pub const SCHEMA: &str = "kata/result/v1";
+
+/// What an exercise is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// The source is still the stub.
+    NotStarted,
+    /// The compiler rejects it.
+    WontCompile,
+    /// A check does not pass.
+    Failing,
+    /// The hang guard stopped a check.
+    Hanging,
+    /// The tests are not the course's own.
+    TestsEdited,
+    /// Every check passes.
+    Passing,
+}
+
+impl State {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::NotStarted => "not started",
+            Self::WontCompile => "won't compile",
+            Self::Failing => "failing",
+            Self::Hanging => "hanging",
+            Self::TestsEdited => "tests edited",
+            Self::Passing => "passing",
+        }
+    }
+}
+
+/// How far the learner has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum Level {
+    /// Phase 1 is not complete.
+    Basics,
+    /// Phase 1 is complete.
+    Advanced,
+    /// Phases 1 to 5 are complete.
+    Expert,
+    /// Everything is.
+    #[serde(rename = "God level")]
+    God,
+}
+
+impl Level {
+    /// In words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Basics => "Basics",
+            Self::Advanced => "Advanced",
+            Self::Expert => "Expert",
+            Self::God => "God level",
+        }
+    }
+
+    /// A phase without exercises is never complete.
+    fn of(complete: impl Fn(u8) -> bool) -> Self {
+        if !complete(1) {
+            Self::Basics
+        } else if !(2..=5).all(&complete) {
+            Self::Advanced
+        } else if !complete(6) {
+            Self::Expert
+        } else {
+            Self::God
+        }
+    }
+}
+
+/// The outcome for the selected exercises.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: String,
+    /// Whose code.
+    pub target: Target,
+    /// How far, over the whole course as far as it is known.
+    pub level: Level,
+    /// How many of the selected exercises pass.
+    pub passed: usize,
+    /// How many are selected.
+    pub total: usize,
+    /// All phases, each with its selected exercises.
+    pub phases: Vec<PhaseReport>,
+    /// What to turn to now; nothing if everything passes.
+    #[serde(skip)]
+    pub next: Option<NextStep>,
+}
+
+/// The exercise to turn to.
+#[derive(Debug, Clone)]
+pub struct NextStep {
+    /// `1.04`.
+    pub id: String,
+    /// `spin_lock`.
+    pub name: String,
+    /// `phase1_internals/04_spin_lock`.
+    pub path: String,
+    /// What it is in.
+    pub state: State,
+}
+
+/// One phase.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct PhaseReport {
+    /// `phase1`.
+    pub id: String,
+    /// `phase1_internals`.
+    pub name: String,
+    /// What a reader sees.
+    pub title: String,
+    /// How many exercises pass.
+    pub passed: usize,
+    /// How many there are.
+    pub total: usize,
+    /// In order.
+    pub exercises: Vec<ExerciseReport>,
+}
+
+/// One exercise.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct ExerciseReport {
+    /// `1.04`.
+    pub id: String,
+    /// `spin_lock`.
+    pub name: String,
+    /// What a reader sees.
+    pub title: String,
+    /// What it is in.
+    pub state: State,
+    /// A kind each, in the order of the course's table.
+    pub checks: Vec<CheckReport>,
+    /// `phase1_internals/04_spin_lock`.
+    #[serde(skip)]
+    pub path: String,
+}
+
+/// All checks of one kind.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub struct CheckReport {
+    /// The first segment of the tests' names.
+    pub kind: String,
+    /// How many passed in full.
+    pub passed: usize,
+    /// How many there are.
+    pub total: usize,
+    /// How many passed but for a part that needs something this machine does not have.
+    pub skipped: usize,
+    /// What was missing for those.
+    pub skip_reasons: Vec<String>,
+    /// Those that did not pass.
+    pub failures: Vec<FailureReport>,
+    /// All tests, for reports that name every one.
+    #[serde(skip)]
+    pub tests: Vec<TestResult>,
+}
+
+/// One test that did not pass.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct FailureReport {
+    /// Its name.
+    pub test: String,
+    /// Why, in words.
+    pub message: String,
+    /// What `kata` reported, with the picture.
+    pub timeline: Option<serde_json::Value>,
+    /// How to run it alone.
+    #[serde(skip)]
+    pub replay: Option<String>,
+}
+
+/// The kinds in the order in which a reader meets them; others follow.
+const KINDS: [&str; 12] = [
+    "build",
+    "compile",
+    "unit",
+    "property",
+    "stress",
+    "loom",
+    "shuttle",
+    "linearizable",
+    "non_blocking",
+    "sim",
+    "process",
+    "bench",
+];
+
+/// Where a kind belongs among the others.
+pub fn kind_order(kind: &str) -> (usize, &str) {
+    let known = KINDS.iter().position(|known| *known == kind);
+    (known.unwrap_or(KINDS.len()), kind)
+}
+
+impl Report {
+    /// Sums up. `assessments` are of all exercises of the course, in its order.
+    pub fn new(
+        course: &Course,
+        assessments: &[Assessment],
+        selected: &[bool],
+        target: Target,
+    ) -> Self {
+        let mut all: Vec<(u8, bool, ExerciseReport)> = Vec::new();
+        for ((exercise, assessment), &selected) in
+            course.exercises.iter().zip(assessments).zip(selected)
+        {
+            let report = ExerciseReport::new(course, exercise, assessment, target);
+            all.push((exercise.phase.number, selected, report));
+        }
+        let level = Level::of(|phase| {
+            let mut of_phase = all
+                .iter()
+                .filter(|(number, ..)| *number == phase)
+                .peekable();
+            of_phase.peek().is_some() && of_phase.all(|(.., report)| report.state == State::Passing)
+        });
+        let next = next_step(course, &all);
+        let mut phases: Vec<PhaseReport> = PHASES
+            .iter()
+            .map(|phase| PhaseReport {
+                id: phase.id(),
+                name: phase.name.to_owned(),
+                title: phase.title.to_owned(),
+                passed: 0,
+                total: 0,
+                exercises: Vec::new(),
+            })
+            .collect();
+        for (number, selected, report) in all {
+            if selected {
+                let phase = &mut phases[usize::from(number) - 1];
+                phase.total += 1;
+                phase.passed += usize::from(report.state == State::Passing);
+                phase.exercises.push(report);
+            }
+        }
+        Self {
+            schema: SCHEMA.to_owned(),
+            target,
+            level,
+            passed: phases.iter().map(|phase| phase.passed).sum(),
+            total: phases.iter().map(|phase| phase.total).sum(),
+            phases,
+            next,
+        }
+    }
+
+    /// All exercises in it.
+    pub fn exercises(&self) -> impl Iterator<Item = &ExerciseReport> {
+        self.phases.iter().flat_map(|phase| &phase.exercises)
+    }
+
+    /// 0 if nothing attempted, or with `all` nothing at all, is short of passing; 1 otherwise.
+    pub fn exit_code(&self, all: bool) -> u8 {
+        let short = self.exercises().any(|exercise| match exercise.state {
+            State::Passing => false,
+            State::NotStarted => all,
+            _ => true,
+        });
+        u8::from(short)
+    }
+}
+
+/// What was begun comes first, selected before not; then the first exercise whose needs are met.
+fn next_step(course: &Course, all: &[(u8, bool, ExerciseReport)]) -> Option<NextStep> {
+    let passing = |id: &String| {
+        all.iter()
+            .any(|(.., report)| report.id == *id && report.state == State::Passing)
+    };
+    let begun = |wanted: bool| {
+        all.iter()
+            .find(|(_, selected, report)| *selected == wanted && report.needs_work())
+            .map(|(.., report)| report)
+    };
+    let untouched = || {
+        course
+            .exercises
+            .iter()
+            .zip(all)
+            .filter(|(_, (.., report))| report.state == State::NotStarted)
+            .map(|(exercise, (_, selected, report))| {
+                let ready = exercise.needs.iter().all(passing);
+                ((!ready, !*selected), report)
+            })
+            .min_by_key(|(order, _)| *order)
+            .map(|(_, report)| report)
+    };
+    let report = begun(true).or_else(|| begun(false)).or_else(untouched)?;
+    Some(NextStep {
+        id: report.id.clone(),
+        name: report.name.clone(),
+        path: report.path.clone(),
+        state: report.state,
+    })
+}
+
+impl ExerciseReport {
+    fn new(course: &Course, exercise: &Exercise, assessment: &Assessment, target: Target) -> Self {
+        let package = course
+            .package(exercise, target)
+            .unwrap_or_else(|| exercise.package.clone());
+        let mut checks: BTreeMap<String, CheckReport> = BTreeMap::new();
+        if !assessment.edited.is_empty() {
+            let check = check_of(&mut checks, "build");
+            for difference in &assessment.edited {
+                check.total += 1;
+                check.failures.push(FailureReport {
+                    test: "tests.lock".to_owned(),
+                    message: difference.clone(),
+                    timeline: None,
+                    replay: None,
+                });
+            }
+        }
+        for (&world, result) in &assessment.worlds {
+            match result {
+                WorldResult::DoesNotCompile(errors) => {
+                    let check = check_of(&mut checks, "build");
+                    check.total += 1;
+                    check.failures.push(FailureReport {
+                        test: format!("{} world", world.name()),
+                        message: errors.clone(),
+                        timeline: None,
+                        replay: None,
+                    });
+                }
+                WorldResult::Tests(tests) => {
+                    for test in tests {
+                        let replay = replay_command(&package, target, world, &test.name);
+                        check_of(&mut checks, test.kind()).add(test, replay);
+                    }
+                }
+            }
+        }
+        let mut checks: Vec<CheckReport> = checks.into_values().collect();
+        checks.sort_by(|left, right| kind_order(&left.kind).cmp(&kind_order(&right.kind)));
+        let state = state_of(assessment);
+        if state == State::Failing && checks.iter().all(|check| check.failures.is_empty()) {
+            checks.insert(0, nothing_known(checks.is_empty()));
+        }
+        Self {
+            id: exercise.id(),
+            name: exercise.name.clone(),
+            title: exercise.title.clone(),
+            state,
+            checks,
+            path: exercise.path(),
+        }
+    }
+
+    /// Whether it is neither untouched nor done.
+    pub fn needs_work(&self) -> bool {
+        !matches!(self.state, State::NotStarted | State::Passing)
+    }
+}
+
+fn check_of<'a>(checks: &'a mut BTreeMap<String, CheckReport>, kind: &str) -> &'a mut CheckReport {
+    checks
+        .entry(kind.to_owned())
+        .or_insert_with(|| CheckReport {
+            kind: kind.to_owned(),
+            ..CheckReport::default()
+        })
+}
+
+/// Why an exercise is not passing although no check failed.
+fn nothing_known(no_checks: bool) -> CheckReport {
+    let message = if no_checks {
+        "There is not a single check, so nothing is known."
+    } else {
+        "No check passed in full, so too little is known."
+    };
+    CheckReport {
+        kind: "build".to_owned(),
+        total: 1,
+        failures: vec![FailureReport {
+            test: "checks".to_owned(),
+            message: message.to_owned(),
+            timeline: None,
+            replay: None,
+        }],
+        ..CheckReport::default()
+    }
+}
+
+impl CheckReport {
+    fn add(&mut self, test: &TestResult, replay: String) {
+        self.total += 1;
+        self.tests.push(test.clone());
+        match &test.verdict {
+            Verdict::Passed => self.passed += 1,
+            Verdict::Skipped { reason } => {
+                self.skipped += 1;
+                if !self.skip_reasons.contains(reason) {
+                    self.skip_reasons.push(reason.clone());
+                }
+            }
+            Verdict::Failed(failure) | Verdict::Hanging(failure) => {
+                let Failure { message, timeline } = failure.clone();
+                let reported = timeline
+                    .as_ref()
+                    .and_then(|timeline| timeline["replay"].as_str());
+                self.failures.push(FailureReport {
+                    test: test.name.clone(),
+                    message,
+                    replay: Some(reported.map_or(replay, str::to_owned)),
+                    timeline,
+                });
+            }
+        }
+    }
+}
+
+fn state_of(assessment: &Assessment) -> State {
+    if !assessment.edited.is_empty() {
+        return State::TestsEdited;
+    }
+    if assessment.untouched {
+        return State::NotStarted;
+    }
+    let mut passed = 0;
+    let mut failing = false;
+    let mut hanging = false;
+    for result in assessment.worlds.values() {
+        let tests = match result {
+            WorldResult::DoesNotCompile(_) => return State::WontCompile,
+            WorldResult::Tests(tests) => tests,
+        };
+        for test in tests {
+            match test.verdict {
+                Verdict::Passed => passed += 1,
+                Verdict::Skipped { .. } => {}
+                Verdict::Failed(_) => failing = true,
+                Verdict::Hanging(_) => hanging = true,
+            }
+        }
+    }
+    if hanging {
+        State::Hanging
+    } else if failing || passed == 0 || !assessment.complete {
+        State::Failing
+    } else {
+        State::Passing
+    }
+}

@@ -1,0 +1,340 @@
+//! The outcome for people: a table a phase, how far it is, what to do next, and why something does not pass.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use console::{Alignment, measure_text_width, pad_str, style};
+
+use crate::course::{Course, Target};
+use crate::result::{
+    CheckReport, ExerciseReport, FailureReport, NextStep, PhaseReport, Report, State, kind_order,
+};
+
+/// How the text is to be laid out.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout<'a> {
+    /// The course's folder, to see which hints exist.
+    pub root: &'a Path,
+    /// The most columns a line of a table may have; none if nothing bounds it.
+    pub width: Option<usize>,
+}
+
+/// The whole text.
+pub fn render(report: &Report, layout: Layout<'_>) -> String {
+    let mut text = String::new();
+    for phase in &report.phases {
+        render_phase(&mut text, phase, layout);
+    }
+    if !text.ends_with("\n\n") {
+        text.push('\n');
+    }
+    render_failures(&mut text, report, layout);
+    render_summary(&mut text, report);
+    text
+}
+
+/// All exercises, without grading any.
+pub fn list(course: &Course) -> String {
+    let mut rows = Vec::new();
+    for exercise in &course.exercises {
+        let needs = match exercise.needs.as_slice() {
+            [] => String::new(),
+            needs => format!("needs {}", needs.join(", ")),
+        };
+        rows.push(vec![
+            exercise.id(),
+            style(&exercise.name).bold().to_string(),
+            exercise.title.clone(),
+            style(needs).dim().to_string(),
+        ]);
+    }
+    let mut text = String::new();
+    render_rows(&mut text, &rows);
+    text
+}
+
+fn render_phase(text: &mut String, phase: &PhaseReport, layout: Layout<'_>) {
+    let number = phase.id.trim_start_matches("phase");
+    let title = style(format!("Phase {number} · {}", phase.title)).bold();
+    if phase.exercises.is_empty() {
+        let _ = writeln!(text, "{title}  {}", style("–").dim());
+        return;
+    }
+    let count = format!("{}/{} passing", phase.passed, phase.total);
+    let count = if phase.passed == phase.total {
+        style(count).green()
+    } else {
+        style(count).dim()
+    };
+    let _ = writeln!(text, "{title}  {count}");
+
+    let kinds = kinds_of(phase);
+    let mut rows = rows_by_kind(phase, &kinds);
+    let too_wide = layout.width.is_some_and(|width| width_of(&rows) > width);
+    if too_wide {
+        rows = rows_in_short(phase);
+    }
+    render_rows(text, &rows);
+    text.push('\n');
+}
+
+/// The kinds that occur; trouble with the build shows in the state already.
+fn kinds_of(phase: &PhaseReport) -> Vec<&str> {
+    let mut kinds: Vec<&str> = phase
+        .exercises
+        .iter()
+        .flat_map(|exercise| &exercise.checks)
+        .map(|check| check.kind.as_str())
+        .filter(|kind| *kind != "build")
+        .collect();
+    kinds.sort_by_key(|kind| kind_order(kind));
+    kinds.dedup();
+    kinds
+}
+
+fn rows_by_kind(phase: &PhaseReport, kinds: &[&str]) -> Vec<Vec<String>> {
+    let mut rows = Vec::new();
+    if !kinds.is_empty() {
+        let header = ["", ""]
+            .into_iter()
+            .chain(kinds.iter().copied())
+            .chain([""]);
+        rows.push(
+            header
+                .map(|word| match word {
+                    "" => String::new(),
+                    word => style(word.replace('_', " ")).dim().to_string(),
+                })
+                .collect(),
+        );
+    }
+    for exercise in &phase.exercises {
+        let mut row = vec![exercise.id.clone(), exercise.name.clone()];
+        for kind in kinds {
+            let check = exercise.checks.iter().find(|check| check.kind == *kind);
+            row.push(check.map_or_else(|| style("–").dim().to_string(), cell));
+        }
+        row.push(state_cell(exercise.state));
+        rows.push(row);
+    }
+    rows
+}
+
+/// One column for all kinds, where the terminal has no room for a column each.
+fn rows_in_short(phase: &PhaseReport) -> Vec<Vec<String>> {
+    phase
+        .exercises
+        .iter()
+        .map(|exercise| {
+            let mut sum = CheckReport::default();
+            for check in exercise.checks.iter().filter(|check| check.kind != "build") {
+                sum.passed += check.passed;
+                sum.total += check.total;
+                sum.skipped += check.skipped;
+            }
+            let checks = if sum.total == 0 {
+                style("–").dim().to_string()
+            } else {
+                cell(&sum)
+            };
+            vec![
+                exercise.id.clone(),
+                exercise.name.clone(),
+                checks,
+                state_cell(exercise.state),
+            ]
+        })
+        .collect()
+}
+
+fn cell(check: &CheckReport) -> String {
+    let CheckReport {
+        passed,
+        total,
+        skipped,
+        ..
+    } = check;
+    if passed == total {
+        style("✓").green().to_string()
+    } else if passed + skipped == *total {
+        style(format!("{passed}/{total} skip")).yellow().to_string()
+    } else {
+        style(format!("{passed}/{total}")).red().to_string()
+    }
+}
+
+fn state_cell(state: State) -> String {
+    let words = style(state.words());
+    let words = match state {
+        State::Passing => words.green(),
+        State::NotStarted => words.dim(),
+        State::TestsEdited => words.yellow(),
+        State::WontCompile | State::Failing | State::Hanging => words.red(),
+    };
+    words.to_string()
+}
+
+const INDENT: &str = "  ";
+const GAP: &str = "  ";
+
+fn column_widths(rows: &[Vec<String>]) -> Vec<usize> {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    (0..columns)
+        .map(|column| {
+            rows.iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| measure_text_width(cell))
+                .max()
+                .unwrap_or(0)
+        })
+        .collect()
+}
+
+fn width_of(rows: &[Vec<String>]) -> usize {
+    let widths = column_widths(rows);
+    INDENT.len() + widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)
+}
+
+fn render_rows(text: &mut String, rows: &[Vec<String>]) {
+    let widths = column_widths(rows);
+    for row in rows {
+        let cells: Vec<_> = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, &width)| pad_str(cell, width, Alignment::Left, None))
+            .collect();
+        let _ = writeln!(text, "{INDENT}{}", cells.join(GAP).trim_end());
+    }
+}
+
+fn render_failures(text: &mut String, report: &Report, layout: Layout<'_>) {
+    for exercise in report.exercises() {
+        if exercise.needs_work() {
+            render_failure(text, exercise, layout);
+        }
+        for check in &exercise.checks {
+            for reason in &check.skip_reasons {
+                let _ = writeln!(
+                    text,
+                    "{} {}: part of {} was skipped: {reason}\n",
+                    exercise.id, exercise.name, check.kind
+                );
+            }
+        }
+    }
+}
+
+/// The first thing that keeps an exercise from passing, and what helps.
+fn render_failure(text: &mut String, exercise: &ExerciseReport, layout: Layout<'_>) {
+    let head = format!("{} {}", exercise.id, exercise.name);
+    let _ = writeln!(
+        text,
+        "{}: {}",
+        style(head).bold(),
+        state_cell(exercise.state)
+    );
+    let failures: Vec<&FailureReport> = exercise
+        .checks
+        .iter()
+        .flat_map(|check| &check.failures)
+        .collect();
+    // Of a test program that is not the course's own, only that is worth saying.
+    let told = if exercise.state == State::TestsEdited {
+        failures
+            .iter()
+            .take_while(|failure| failure.test == "tests.lock")
+            .count()
+    } else {
+        1
+    };
+    for failure in failures.iter().take(told.max(1)) {
+        render_message(text, failure);
+    }
+    let rest = failures.len().saturating_sub(told.max(1));
+    if rest > 0 {
+        let more = if rest == 1 { "check does" } else { "checks do" };
+        let _ = writeln!(text, "  {rest} more {more} not pass.");
+    }
+    let hints = format!("hints/{}.md", exercise.path);
+    let hints_help = !matches!(exercise.state, State::TestsEdited | State::WontCompile);
+    if hints_help && layout.root.join(&hints).exists() {
+        let _ = writeln!(text, "  Hint: {hints}");
+    }
+    text.push('\n');
+}
+
+fn render_message(text: &mut String, failure: &FailureReport) {
+    let is_test = failure.replay.is_some();
+    if is_test {
+        let _ = writeln!(text, "  {}", style(&failure.test).red());
+    }
+    let picture = failure
+        .timeline
+        .as_ref()
+        .and_then(|timeline| timeline["text"].as_str())
+        .unwrap_or("");
+    let headline = failure.message.lines().next().unwrap_or("");
+    if picture.is_empty() || !picture.contains(headline) {
+        indent(text, &failure.message);
+    }
+    if !picture.is_empty() {
+        indent(text, picture);
+    }
+    if let Some(replay) = &failure.replay
+        && !picture.contains(replay)
+    {
+        let _ = writeln!(text, "  Again: {replay}");
+    }
+}
+
+/// The most lines of one message: a compiler can say a lot, and the first error is the one to read.
+const LINES: usize = 60;
+
+fn indent(text: &mut String, message: &str) {
+    let lines: Vec<&str> = message.trim_matches('\n').lines().collect();
+    let shown = lines.len().min(LINES);
+    for line in &lines[..shown] {
+        let _ = writeln!(text, "{}", format!("    {line}").trim_end());
+    }
+    if lines.len() > shown {
+        let _ = writeln!(text, "    … and {} more lines", lines.len() - shown);
+    }
+}
+
+fn render_summary(text: &mut String, report: &Report) {
+    let _ = writeln!(
+        text,
+        "{} {} of {} passing · level: {}",
+        style("Completion:").bold(),
+        report.passed,
+        report.total,
+        style(report.level.words()).bold()
+    );
+    let advice = match (report.target, &report.next) {
+        (Target::Solutions, _) => return,
+        (Target::Exercises, Some(next)) => advice(next),
+        (Target::Exercises, None) if report.total == 0 => {
+            "There is no exercise here yet.".to_owned()
+        }
+        (Target::Exercises, None) => {
+            "Everything passes. Compare yours with solutions/, and see what the alternatives do differently."
+                .to_owned()
+        }
+    };
+    let _ = writeln!(text, "{} {advice}", style("Next step:").bold());
+}
+
+fn advice(next: &NextStep) -> String {
+    let NextStep { id, name, path, .. } = next;
+    match next.state {
+        State::NotStarted => format!(
+            "Start with {id} {name}: read exercises/{path}/README.md, edit src/lib.rs beside it, then ./grade.sh {name}"
+        ),
+        State::TestsEdited => format!(
+            "Without the course's own tests {id} {name} cannot count: do what is said above, then ./grade.sh {name}"
+        ),
+        _ => format!(
+            "Continue with {id} {name}: edit exercises/{path}/src/lib.rs, then ./grade.sh {name}"
+        ),
+    }
+}

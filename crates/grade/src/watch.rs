@@ -1,0 +1,22 @@
+//! How the work lets others know where it is, without knowing who listens.
+
+use crate::course::World;
+
+/// Hears about progress. Every method does nothing unless a listener says otherwise.
+pub trait Watch: Sync {
+    /// A world of so many packages is about to be built.
+    fn building(&self, _world: World, _packages: usize) {}
+    /// Cargo said that it is at work on this.
+    fn compiling(&self, _what: &str) {}
+    /// So many more tests are going to run.
+    fn queued(&self, _tests: usize) {}
+    /// A test has ended.
+    fn finished(&self, _package: &str, _test: &str) {}
+    /// Another grader is at work in the same target directory.
+    fn waiting_for_other_grader(&self) {}
+}
+
+/// Listens to nothing.
+pub struct Silent;
+
+impl Watch for Silent {}
