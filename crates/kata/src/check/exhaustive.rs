@@ -25,8 +25,13 @@ pub struct Coverage {
 
 /// An exploration of all executions within a bound.
 ///
-/// It always runs to completion. What it cannot see: more preemptions than the bound allows, load buffering, and a
-/// SeqCst read-modify-write on an unrelated location that C++20 does not count as a full fence.
+/// It always runs to completion. What it cannot see:
+///
+/// - more preemptions than the bound allows;
+/// - load buffering;
+/// - that a SeqCst read-modify-write on an unrelated location is no full fence in C++20 (it is one on x86);
+/// - that a plain store ends a release sequence, once the location has seen a read-modify-write: the correction that
+///   keeps such stores out of the middle of other threads' read-modify-writes makes them continue it.
 #[derive(Clone, Debug)]
 pub struct Exhaustive {
     preemptions: usize,

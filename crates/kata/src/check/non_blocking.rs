@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub type Body = Box<dyn FnOnce() + Send>;
 
 /// Schedules tried for each thread and each step it is stopped at.
-const SCHEDULES: usize = 8;
+const SCHEDULES: usize = 20;
 
 /// Steps the others may take while one thread is stopped.
 const PATIENCE: usize = 5_000;

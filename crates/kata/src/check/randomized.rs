@@ -209,12 +209,16 @@ impl Sample {
     }
 }
 
+const PCT: &str = "PCT, depth 3";
+
 thread_local! {
     static SCHEDULER: Cell<&'static str> = const { Cell::new("") };
 }
 
 /// One scheduler after the other.
 struct Portfolio {
+    /// Some execution has had a choice. PCT refuses to run a program without any.
+    concurrent: bool,
     rest: Vec<(&'static str, Box<dyn Scheduler + Send>)>,
 }
 
@@ -222,6 +226,7 @@ impl Portfolio {
     fn new(seed: u64, schedules: usize) -> Self {
         let share = schedules.div_ceil(3);
         Self {
+            concurrent: false,
             rest: vec![
                 (
                     "uniform random walk",
@@ -230,10 +235,7 @@ impl Portfolio {
                         schedules - 2 * share.min(schedules / 2),
                     )),
                 ),
-                (
-                    "PCT, depth 3",
-                    Box::new(PctScheduler::new_from_seed(seed, 3, share)),
-                ),
+                (PCT, Box::new(PctScheduler::new_from_seed(seed, 3, share))),
                 (
                     "random",
                     Box::new(RandomScheduler::new_from_seed(seed, share)),
@@ -259,6 +261,10 @@ impl Drop for Portfolio {
 impl Scheduler for Portfolio {
     fn new_execution(&mut self) -> Option<Schedule> {
         while let Some((name, scheduler)) = self.rest.last_mut() {
+            if *name == PCT && !self.concurrent {
+                self.rest.pop();
+                continue;
+            }
             SCHEDULER.set(name);
             if let Some(schedule) = scheduler.new_execution() {
                 return Some(schedule);
@@ -274,6 +280,7 @@ impl Scheduler for Portfolio {
         current: Option<TaskId>,
         is_yielding: bool,
     ) -> Option<TaskId> {
+        self.concurrent |= runnable.len() > 1;
         self.current().next_task(runnable, current, is_yielding)
     }
 

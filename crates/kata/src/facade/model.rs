@@ -726,9 +726,8 @@ pub mod thread {
         let _aside = watch::aside();
         let thread = record::current();
         record::begin(NO_OBJECT, Op::Park { spurious: strike }, site);
-        if strike {
-            raw::yield_now();
-        } else {
+        // A strike comes at any time, also before anybody else has done anything: it does not yield.
+        if !strike {
             raw::park();
         }
         record::commit(thread, |_| {});
@@ -793,7 +792,8 @@ pub mod thread {
             record::set_current(index);
             watch::resume();
             let result = body();
-            drop(watch::aside());
+            // For good: what follows belongs to the engine, and whoever runs next restores its own state.
+            std::mem::forget(watch::aside());
             result
         };
         let mut builder = raw::Builder::new();
@@ -1212,10 +1212,12 @@ pub mod sync {
             }
         }
 
+        /// `timed_out` is a wait that ends by itself however often it is repeated, so the others must get their turn.
         fn wait_once<'a, T>(
             &self,
             guard: MutexGuard<'a, T>,
             spurious: bool,
+            timed_out: bool,
             site: Site,
         ) -> MutexGuard<'a, T> {
             let _aside = watch::aside();
@@ -1223,10 +1225,14 @@ pub mod sync {
             let lock_site = guard.site;
             let (raw, lock) = guard.unwrap();
             record::event(lock.tag.id, Op::Unlock, lock_site);
-            self.tag.begin(Op::Wait { spurious }, site);
-            let raw = if spurious {
+            let at_once = spurious || timed_out;
+            self.tag.begin(Op::Wait { spurious: at_once }, site);
+            let raw = if at_once {
                 drop(raw);
-                engine::thread::yield_now();
+                // A strike comes at any time, also before anybody else has done anything: a yield would rule that out.
+                if !spurious {
+                    engine::thread::yield_now();
+                }
                 lock.raw.lock().unwrap_or_else(PoisonError::into_inner)
             } else {
                 self.raw.wait(raw).unwrap_or_else(PoisonError::into_inner)
@@ -1244,7 +1250,7 @@ pub mod sync {
         pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
             let site = Location::caller();
             let spurious = engine::strikes(site);
-            Ok(self.wait_once(guard, spurious, site))
+            Ok(self.wait_once(guard, spurious, false, site))
         }
 
         /// Waits until `condition` returns `false`.
@@ -1260,7 +1266,7 @@ pub mod sync {
             let site = Location::caller();
             while condition(&mut guard) {
                 let spurious = engine::strikes(site);
-                guard = self.wait_once(guard, spurious, site);
+                guard = self.wait_once(guard, spurious, false, site);
             }
             Ok(guard)
         }
@@ -1275,7 +1281,9 @@ pub mod sync {
             guard: MutexGuard<'a, T>,
             _timeout: std::time::Duration,
         ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
-            let guard = self.wait_once(guard, true, Location::caller());
+            let site = Location::caller();
+            let spurious = engine::strikes(site);
+            let guard = self.wait_once(guard, spurious, true, site);
             Ok((guard, WaitTimeoutResult(true)))
         }
 

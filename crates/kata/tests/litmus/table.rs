@@ -33,7 +33,6 @@ pub enum Verdict {
     /// With a headline that contains this.
     Rejected(&'static str),
     /// Given up: unbounded spinning.
-    #[cfg_attr(not(feature = "loom"), allow(dead_code))]
     Inconclusive,
 }
 use Verdict::{Accepted, Inconclusive, Rejected};
@@ -65,7 +64,10 @@ pub struct Row {
     pub variant: &'static str,
     /// `None` if it is not run in this world.
     pub expected: Option<Expected>,
+    /// It is wrong because an ordering is too weak, and a stronger one would help.
+    pub weak: bool,
     check: Check,
+    #[cfg_attr(not(feature = "loom"), allow(dead_code))]
     preemptions: usize,
     leaks: bool,
 }
@@ -87,6 +89,7 @@ impl Row {
                 at_most: None,
                 unseen: None,
             }),
+            weak: false,
             check,
             preemptions: 3,
             leaks: false,
@@ -231,7 +234,8 @@ fn weak(
     code: impl Fn() + Send + Sync + 'static,
     headline: &'static str,
 ) -> Row {
-    wrong(program, variant, code, headline).unseen_by_shuttle("shuttle is sequentially consistent")
+    let row = wrong(program, variant, code, headline);
+    Row { weak: true, ..row }.unseen_by_shuttle("shuttle is sequentially consistent")
 }
 
 const RACE: &str = "data race";
@@ -252,6 +256,7 @@ pub fn rows() -> Vec<Row> {
     rows
 }
 
+#[rustfmt::skip] // a row a line
 fn litmus() -> Vec<Row> {
     const MISSED: &str = "each has missed the other's store";
     const DISAGREE: &str = "the readers disagree";
@@ -261,465 +266,110 @@ fn litmus() -> Vec<Row> {
     let iriw = independent_reads;
     vec![
         right("MP", "Release, Acquire", message_passing(Release, Acquire)).at_most(20),
-        weak(
-            "MP",
-            "store Relaxed",
-            message_passing(Relaxed, Acquire),
-            RACE,
-        ),
-        weak(
-            "MP",
-            "load Relaxed",
-            message_passing(Release, Relaxed),
-            RACE,
-        ),
+        weak("MP", "store Relaxed", message_passing(Relaxed, Acquire), RACE),
+        weak("MP", "load Relaxed", message_passing(Release, Relaxed), RACE),
         right("MP", "SeqCst", message_passing(SeqCst, SeqCst)).at_most(40),
-        right("SB", "SeqCst accesses", sb(Side::SEQ_CST, Side::SEQ_CST))
-            .bare_loom(Rejected(MISSED))
-            .at_most(60),
+        right("SB", "SeqCst accesses", sb(Side::SEQ_CST, Side::SEQ_CST)).bare_loom(Rejected(MISSED)).at_most(60),
         right("SB", "SeqCst fences", sb(Side::FENCE, Side::FENCE)).at_most(30),
-        right(
-            "SB",
-            "SeqCst accesses, SeqCst fence",
-            sb(Side::SEQ_CST, Side::FENCE),
-        )
-        .bare_loom(Rejected(MISSED)),
-        weak(
-            "SB",
-            "Release, Acquire",
-            sb(Side::NO_FENCE, Side::NO_FENCE),
-            MISSED,
-        ),
-        weak(
-            "SB",
-            "left store Release",
-            sb(Side::WEAK_STORE, Side::SEQ_CST),
-            MISSED,
-        ),
-        weak(
-            "SB",
-            "left load Acquire",
-            sb(Side::WEAK_LOAD, Side::SEQ_CST),
-            MISSED,
-        ),
-        weak(
-            "SB",
-            "right store Release",
-            sb(Side::SEQ_CST, Side::WEAK_STORE),
-            MISSED,
-        ),
-        weak(
-            "SB",
-            "right load Acquire",
-            sb(Side::SEQ_CST, Side::WEAK_LOAD),
-            MISSED,
-        ),
-        weak(
-            "SB",
-            "left store Release, right load Acquire",
-            sb(Side::WEAK_STORE, Side::WEAK_LOAD),
-            MISSED,
-        ),
-        weak(
-            "SB",
-            "left fence missing",
-            sb(Side::NO_FENCE, Side::FENCE),
-            MISSED,
-        ),
-        weak(
-            "SB",
-            "right fence missing",
-            sb(Side::FENCE, Side::NO_FENCE),
-            MISSED,
-        ),
-        weak(
-            "SB",
-            "right fence AcqRel",
-            sb(Side::FENCE, Side::WEAK_FENCE),
-            MISSED,
-        ),
+        right("SB", "SeqCst accesses, SeqCst fence", sb(Side::SEQ_CST, Side::FENCE)).bare_loom(Rejected(MISSED)),
+        weak("SB", "Release, Acquire", sb(Side::NO_FENCE, Side::NO_FENCE), MISSED),
+        weak("SB", "left store Release", sb(Side::WEAK_STORE, Side::SEQ_CST), MISSED),
+        weak("SB", "left load Acquire", sb(Side::WEAK_LOAD, Side::SEQ_CST), MISSED),
+        weak("SB", "right store Release", sb(Side::SEQ_CST, Side::WEAK_STORE), MISSED),
+        weak("SB", "right load Acquire", sb(Side::SEQ_CST, Side::WEAK_LOAD), MISSED),
+        weak("SB", "left store Release, right load Acquire", sb(Side::WEAK_STORE, Side::WEAK_LOAD), MISSED),
+        weak("SB", "left fence missing", sb(Side::NO_FENCE, Side::FENCE), MISSED),
+        weak("SB", "right fence missing", sb(Side::FENCE, Side::NO_FENCE), MISSED),
+        weak("SB", "right fence AcqRel", sb(Side::FENCE, Side::WEAK_FENCE), MISSED),
         right("LB", "Acquire loads", load_buffering(Acquire, Relaxed)),
-        wrong(
-            "LB",
-            "Relaxed",
-            load_buffering(Relaxed, Relaxed),
-            "each has read",
-        )
-        .unseen_by_loom("a load never reads a store that comes later")
-        .unseen_by_shuttle("a load never reads a store that comes later"),
+        wrong("LB", "Relaxed", load_buffering(Relaxed, Relaxed), "each has read")
+            .unseen_by_loom("a load never reads a store that comes later")
+            .unseen_by_shuttle("a load never reads a store that comes later"),
         right("CoRR", "one atomic", coherence()),
-        right(
-            "CoRR",
-            "two atomics, Release, Acquire",
-            coherence_of_two(Release, Acquire),
-        ),
-        weak(
-            "CoRR",
-            "two atomics, store Relaxed",
-            coherence_of_two(Relaxed, Acquire),
-            OLDER,
-        ),
-        weak(
-            "CoRR",
-            "two atomics, load Relaxed",
-            coherence_of_two(Release, Relaxed),
-            OLDER,
-        ),
-        right(
-            "WRC",
-            "Release, Acquire, twice",
-            write_to_read_causality([Release, Acquire], [Release, Acquire]),
-        )
-        .at_most(300),
-        weak(
-            "WRC",
-            "first store Relaxed",
-            write_to_read_causality([Relaxed, Acquire], [Release, Acquire]),
-            RACE,
-        ),
-        weak(
-            "WRC",
-            "first load Relaxed",
-            write_to_read_causality([Release, Relaxed], [Release, Acquire]),
-            RACE,
-        ),
-        weak(
-            "WRC",
-            "second store Relaxed",
-            write_to_read_causality([Release, Acquire], [Relaxed, Acquire]),
-            RACE,
-        ),
-        weak(
-            "WRC",
-            "second load Relaxed",
-            write_to_read_causality([Release, Acquire], [Release, Relaxed]),
-            RACE,
-        ),
-        right("IRIW", "SeqCst", iriw(Independent::SEQ_CST))
-            .preemptions(2)
-            .bare_loom(Rejected(DISAGREE)),
+        right("CoRR", "two atomics, Release, Acquire", coherence_of_two(Release, Acquire)),
+        weak("CoRR", "two atomics, store Relaxed", coherence_of_two(Relaxed, Acquire), OLDER),
+        weak("CoRR", "two atomics, load Relaxed", coherence_of_two(Release, Relaxed), OLDER),
+        right("WRC", "Release, Acquire, twice", write_to_read_causality([Release, Acquire], [Release, Acquire])).at_most(250),
+        weak("WRC", "first store Relaxed", write_to_read_causality([Relaxed, Acquire], [Release, Acquire]), RACE),
+        weak("WRC", "first load Relaxed", write_to_read_causality([Release, Relaxed], [Release, Acquire]), RACE),
+        weak("WRC", "second store Relaxed", write_to_read_causality([Release, Acquire], [Relaxed, Acquire]), RACE),
+        weak("WRC", "second load Relaxed", write_to_read_causality([Release, Acquire], [Release, Relaxed]), RACE),
+        right("IRIW", "SeqCst", iriw(Independent::SEQ_CST)).preemptions(2).bare_loom(Rejected(DISAGREE)),
         right("IRIW", "SeqCst fences", iriw(Independent::FENCES)).preemptions(2),
-        weak(
-            "IRIW",
-            "Release, Acquire",
-            iriw(Independent::ACQUIRE),
-            DISAGREE,
-        )
-        .preemptions(2),
-        weak(
-            "IRIW",
-            "one first load Acquire",
-            iriw(Independent {
-                first: Acquire,
-                ..Independent::SEQ_CST
-            }),
-            DISAGREE,
-        )
-        .preemptions(2),
-        weak(
-            "IRIW",
-            "one second load Acquire",
-            iriw(Independent {
-                second: Acquire,
-                ..Independent::SEQ_CST
-            }),
-            DISAGREE,
-        )
-        .preemptions(2),
-        weak(
-            "IRIW",
-            "one store Release",
-            iriw(Independent {
-                store: Release,
-                ..Independent::SEQ_CST
-            }),
-            DISAGREE,
-        )
-        .preemptions(2),
+        weak("IRIW", "Release, Acquire", iriw(Independent::ACQUIRE), DISAGREE).preemptions(2),
+        weak("IRIW", "one first load Acquire", iriw(Independent { first: Acquire, ..Independent::SEQ_CST }), DISAGREE).preemptions(2),
+        weak("IRIW", "one second load Acquire", iriw(Independent { second: Acquire, ..Independent::SEQ_CST }), DISAGREE)
+            .preemptions(2),
+        // Right: a SeqCst load that misses a store comes before every SeqCst load that sees it, whatever the store is.
+        right("IRIW", "stores Release", iriw(Independent { store: Release, other_store: Release, ..Independent::SEQ_CST }))
+            .preemptions(2),
         right("2+2W", "SeqCst", two_and_two_writes(SeqCst)),
-        weak(
-            "2+2W",
-            "Release",
-            two_and_two_writes(Release),
-            "both first stores came last",
-        ),
-        weak(
-            "2+2W",
-            "Relaxed",
-            two_and_two_writes(Relaxed),
-            "both first stores came last",
-        ),
-        right(
-            "release sequence",
-            "continued by a CAS",
-            release_sequence(Link::Store, Link::Modify),
-        ),
-        right(
-            "release sequence",
-            "RMW, continued by a CAS",
-            release_sequence(Link::Modify, Link::Modify),
-        ),
-        weak(
-            "release sequence",
-            "broken by a store",
-            release_sequence(Link::Store, Link::Store),
-            RACE,
-        ),
-        weak(
-            "release sequence",
-            "RMW, broken by a store",
-            release_sequence(Link::Modify, Link::Store),
-            RACE,
-        ),
+        weak("2+2W", "Release", two_and_two_writes(Release), "both first stores came last"),
+        weak("2+2W", "Relaxed", two_and_two_writes(Relaxed), "both first stores came last"),
+        right("release sequence", "continued by a CAS", release_sequence(Link::Store, Link::Modify)),
+        right("release sequence", "RMW, continued by a CAS", release_sequence(Link::Modify, Link::Modify)),
+        weak("release sequence", "broken by a store", release_sequence(Link::Store, Link::Store), RACE),
+        weak("release sequence", "RMW, broken by a store", release_sequence(Link::Modify, Link::Store), RACE)
+            .bare_loom(Rejected(RACE))
+            .unseen_by_loom("after an RMW a store counts as a swap, and that continues the sequence"),
         right("fences", "Release, Acquire", fence_pair([true, true])).at_most(20),
-        weak(
-            "fences",
-            "release fence missing",
-            fence_pair([false, true]),
-            RACE,
-        ),
-        weak(
-            "fences",
-            "acquire fence missing",
-            fence_pair([true, false]),
-            RACE,
-        ),
-        right("seqlock", "both fences", seqlock(SeqLock::RIGHT)).at_most(200),
-        weak(
-            "seqlock",
-            "writer's fence missing",
-            seqlock(SeqLock {
-                writer_fence: false,
-                ..SeqLock::RIGHT
-            }),
-            TORN,
-        ),
-        weak(
-            "seqlock",
-            "reader's fence missing",
-            seqlock(SeqLock {
-                reader_fence: false,
-                ..SeqLock::RIGHT
-            }),
-            TORN,
-        ),
-        weak(
-            "seqlock",
-            "closing store Relaxed",
-            seqlock(SeqLock {
-                close: Relaxed,
-                ..SeqLock::RIGHT
-            }),
-            TORN,
-        ),
-        weak(
-            "seqlock",
-            "opening load Relaxed",
-            seqlock(SeqLock {
-                open: Relaxed,
-                ..SeqLock::RIGHT
-            }),
-            TORN,
-        ),
+        weak("fences", "release fence missing", fence_pair([false, true]), RACE),
+        weak("fences", "acquire fence missing", fence_pair([true, false]), RACE),
+        right("seqlock", "both fences", seqlock(SeqLock::RIGHT)).at_most(300),
+        weak("seqlock", "writer's fence missing", seqlock(SeqLock { writer_fence: false, ..SeqLock::RIGHT }), TORN),
+        weak("seqlock", "reader's fence missing", seqlock(SeqLock { reader_fence: false, ..SeqLock::RIGHT }), TORN),
+        weak("seqlock", "closing store Relaxed", seqlock(SeqLock { close: Relaxed, ..SeqLock::RIGHT }), TORN),
+        weak("seqlock", "opening load Relaxed", seqlock(SeqLock { open: Relaxed, ..SeqLock::RIGHT }), TORN),
         right("publication", "Release", publication(Release)),
         weak("publication", "Relaxed", publication(Relaxed), RACE),
     ]
 }
 
+#[rustfmt::skip] // a row a line
 fn locks() -> Vec<Row> {
     let both = |entry: Entry| [entry, entry];
     let one = |entry: Entry| [entry, Entry::SEQ_CST];
     let sc = Entry::SEQ_CST;
     vec![
-        right("spin lock", "swap", spin_lock(Take::Swap(Acquire), Release))
-            .bare_loom(Inconclusive)
-            .at_most(40),
-        right(
-            "spin lock",
-            "CAS",
-            spin_lock(Take::CompareExchange(Acquire), Release),
-        )
-        .at_most(30),
-        weak(
-            "spin lock",
-            "swap, unlock Relaxed",
-            spin_lock(Take::Swap(Acquire), Relaxed),
-            RACE,
-        ),
-        weak(
-            "spin lock",
-            "swap AcqRel, unlock Relaxed",
-            spin_lock(Take::Swap(AcqRel), Relaxed),
-            RACE,
-        ),
-        weak(
-            "spin lock",
-            "swap, lock Relaxed",
-            spin_lock(Take::Swap(Relaxed), Release),
-            RACE,
-        ),
-        weak(
-            "spin lock",
-            "CAS, unlock Relaxed",
-            spin_lock(Take::CompareExchange(Acquire), Relaxed),
-            RACE,
-        ),
-        weak(
-            "spin lock",
-            "CAS, lock Relaxed",
-            spin_lock(Take::CompareExchange(Relaxed), Release),
-            RACE,
-        ),
-        wrong(
-            "spin lock",
-            "load, then store",
-            spin_lock(Take::LoadThenStore, Release),
-            RACE,
-        ),
-        right("spin lock", "without a spin hint", silent_spin_lock())
-            .expect(LOOM, |expected| expected.kata = Inconclusive),
-        right("try lock", "swap", try_lock(Release)).at_most(150),
+        right("spin lock", "swap", spin_lock(Take::Swap(Acquire), Release)).bare_loom(Inconclusive).at_most(40),
+        right("spin lock", "CAS", spin_lock(Take::CompareExchange(Acquire), Release)).at_most(30),
+        weak("spin lock", "swap, unlock Relaxed", spin_lock(Take::Swap(Acquire), Relaxed), RACE),
+        weak("spin lock", "swap AcqRel, unlock Relaxed", spin_lock(Take::Swap(AcqRel), Relaxed), RACE),
+        weak("spin lock", "swap, lock Relaxed", spin_lock(Take::Swap(Relaxed), Release), RACE),
+        weak("spin lock", "CAS, unlock Relaxed", spin_lock(Take::CompareExchange(Acquire), Relaxed), RACE),
+        weak("spin lock", "CAS, lock Relaxed", spin_lock(Take::CompareExchange(Relaxed), Release), RACE),
+        wrong("spin lock", "load, then store", spin_lock(Take::LoadThenStore, Release), RACE),
+        right("spin lock", "without a spin hint", silent_spin_lock()).expect(true, |expected| expected.kata = Inconclusive),
+        right("try lock", "swap", try_lock(Release)).at_most(30),
         weak("try lock", "unlock Relaxed", try_lock(Relaxed), RACE),
-        right(
-            "ticket lock",
-            "Acquire, Release",
-            ticket_lock(Ticket::RIGHT),
-        )
-        .at_most(60),
-        weak(
-            "ticket lock",
-            "look Relaxed",
-            ticket_lock(Ticket {
-                look: Relaxed,
-                ..Ticket::RIGHT
-            }),
-            RACE,
-        ),
-        weak(
-            "ticket lock",
-            "serve Relaxed",
-            ticket_lock(Ticket {
-                serve: Relaxed,
-                ..Ticket::RIGHT
-            }),
-            RACE,
-        ),
-        wrong(
-            "ticket lock",
-            "ticket by load and store",
-            ticket_lock(Ticket {
-                atomic: false,
-                ..Ticket::RIGHT
-            }),
-            RACE,
-        ),
+        right("ticket lock", "Acquire, Release", ticket_lock(Ticket::RIGHT)).at_most(60),
+        weak("ticket lock", "look Relaxed", ticket_lock(Ticket { look: Relaxed, ..Ticket::RIGHT }), RACE),
+        weak("ticket lock", "serve Relaxed", ticket_lock(Ticket { serve: Relaxed, ..Ticket::RIGHT }), RACE),
+        wrong("ticket lock", "ticket by load and store", ticket_lock(Ticket { atomic: false, ..Ticket::RIGHT }), RACE)
+            .shuttle_says(Inconclusive),
         right("Dekker", "SeqCst accesses", dekker(both(sc))),
-        right("Dekker", "SeqCst fences", dekker(both(Entry::FENCE))),
-        weak(
-            "Dekker",
-            "Release, Acquire",
-            dekker(both(Entry::ACQUIRE)),
-            RACE,
-        ),
-        weak(
-            "Dekker",
-            "one fence missing",
-            dekker([Entry::ACQUIRE, Entry::FENCE]),
-            RACE,
-        ),
-        weak(
-            "Dekker",
-            "one flag's store Release",
-            dekker(one(Entry {
-                flag: Release,
-                ..sc
-            })),
-            RACE,
-        ),
-        weak(
-            "Dekker",
-            "one flag's load Acquire",
-            dekker(one(Entry {
-                look: Acquire,
-                ..sc
-            })),
-            RACE,
-        ),
-        weak(
-            "Dekker",
-            "one unlock Relaxed",
-            dekker(one(Entry {
-                leave: Relaxed,
-                ..sc
-            })),
-            RACE,
-        ),
+        right("Dekker", "SeqCst fences", dekker(both(Entry::FENCE))).at_most(300),
+        weak("Dekker", "Release, Acquire", dekker(both(Entry::ACQUIRE)), RACE),
+        weak("Dekker", "one fence missing", dekker([Entry::ACQUIRE, Entry::FENCE]), RACE),
+        weak("Dekker", "one flag's store Release", dekker(one(Entry { flag: Release, ..sc })), RACE),
+        weak("Dekker", "one flag's load Acquire", dekker(one(Entry { look: Acquire, ..sc })), RACE),
+        weak("Dekker", "one unlock Relaxed", dekker(one(Entry { leave: Relaxed, ..sc })), RACE),
         right("Peterson", "SeqCst accesses", peterson(both(sc))),
         right("Peterson", "SeqCst fences", peterson(both(Entry::FENCE))),
-        right(
-            "Peterson",
-            "turn swapped AcqRel",
-            peterson(both(Entry::SWAP)),
-        ),
-        right(
-            "Peterson",
-            "turn's load Acquire",
-            peterson(both(Entry {
-                look_turn: Acquire,
-                ..sc
-            })),
-        ),
-        weak(
-            "Peterson",
-            "Release, Acquire",
-            peterson(both(Entry::ACQUIRE)),
-            RACE,
-        ),
-        weak(
-            "Peterson",
-            "one fence missing",
-            peterson([Entry::ACQUIRE, Entry::FENCE]),
-            RACE,
-        ),
-        weak(
-            "Peterson",
-            "one flag's store Release",
-            peterson(one(Entry {
-                flag: Release,
-                ..sc
-            })),
-            RACE,
-        ),
-        weak(
-            "Peterson",
-            "one turn's store Release",
-            peterson(one(Entry {
-                turn: Release,
-                ..sc
-            })),
-            RACE,
-        ),
-        weak(
-            "Peterson",
-            "one flag's load Acquire",
-            peterson(one(Entry {
-                look: Acquire,
-                ..sc
-            })),
-            RACE,
-        ),
-        weak(
-            "Peterson",
-            "one unlock Relaxed",
-            peterson(one(Entry {
-                leave: Relaxed,
-                ..sc
-            })),
-            RACE,
-        ),
+        right("Peterson", "turn swapped AcqRel", peterson(both(Entry::SWAP))),
+        right("Peterson", "turn's load Acquire", peterson(both(Entry { look_turn: Acquire, ..sc }))),
+        weak("Peterson", "Release, Acquire", peterson(both(Entry::ACQUIRE)), RACE),
+        weak("Peterson", "one thread's fences missing", peterson([Entry::ACQUIRE, Entry::FENCE]), RACE),
+        weak("Peterson", "one first fence missing", peterson([Entry { first_fence: false, ..Entry::FENCE }, Entry::FENCE]), RACE),
+        weak("Peterson", "one second fence missing", peterson([Entry { fence: false, ..Entry::FENCE }, Entry::FENCE]), RACE),
+        weak("Peterson", "one flag's store Release", peterson(one(Entry { flag: Release, ..sc })), RACE),
+        weak("Peterson", "one turn's store Release", peterson(one(Entry { turn: Release, ..sc })), RACE),
+        weak("Peterson", "one flag's load Acquire", peterson(one(Entry { look: Acquire, ..sc })), RACE),
+        weak("Peterson", "one unlock Relaxed", peterson(one(Entry { leave: Relaxed, ..sc })), RACE),
     ]
 }
 
+#[rustfmt::skip] // a row a line
 fn structures() -> Vec<Row> {
     const DOUBLE: &str = "an element was taken twice";
     const EARLY: &str = "an element was stolen before it was there";
@@ -729,367 +379,96 @@ fn structures() -> Vec<Row> {
     let (fences, sc) = (Deque::FENCES, Deque::SEQ_CST);
     let (hp, hp_sc) = (Hazard::FENCES, Hazard::SEQ_CST);
     vec![
-        right("Chase-Lev", "fences", deque(fences)),
-        weak(
-            "Chase-Lev",
-            "take's fence missing",
-            deque(Deque {
-                take_fence: false,
-                ..fences
-            }),
-            DOUBLE,
-        ),
-        weak(
-            "Chase-Lev",
-            "steal's fence missing",
-            deque(Deque {
-                steal_fence: false,
-                ..fences
-            }),
-            DOUBLE,
-        ),
-        weak(
-            "Chase-Lev",
-            "push Relaxed",
-            deque(Deque {
-                push: Relaxed,
-                ..fences
-            }),
-            EARLY,
-        ),
+        right("Chase-Lev", "fences", deque(fences)).at_most(1600),
+        weak("Chase-Lev", "take's fence missing", deque(Deque { take_fence: false, ..fences }), DOUBLE),
+        weak("Chase-Lev", "steal's fence missing", deque(Deque { steal_fence: false, ..fences }), DOUBLE),
+        weak("Chase-Lev", "push's fence missing", deque(Deque { push_fence: false, ..fences }), EARLY),
+        // A thief may read what take stored: only a fence in push covers that store too.
+        weak("Chase-Lev", "push by a Release store", deque(Deque { push_fence: false, push: Release, ..fences }), EARLY),
+        weak("Chase-Lev", "SeqCst, push Relaxed", deque(Deque { push: Relaxed, ..sc }), EARLY),
         right("Chase-Lev", "SeqCst accesses", deque(sc)).bare_loom(Rejected(DOUBLE)),
-        weak(
-            "Chase-Lev",
-            "take's store Release",
-            deque(Deque {
-                take_bottom: Release,
-                ..sc
-            }),
-            DOUBLE,
-        ),
-        weak(
-            "Chase-Lev",
-            "take's load Acquire",
-            deque(Deque {
-                take_top: Acquire,
-                ..sc
-            }),
-            DOUBLE,
-        ),
-        weak(
-            "Chase-Lev",
-            "steal's second load Acquire",
-            deque(Deque {
-                steal_bottom: Acquire,
-                ..sc
-            }),
-            DOUBLE,
-        ),
+        weak("Chase-Lev", "take's store Release", deque(Deque { take_bottom: Release, ..sc }), DOUBLE),
+        weak("Chase-Lev", "take's load Acquire", deque(Deque { take_top: Acquire, ..sc }), DOUBLE),
+        weak("Chase-Lev", "steal's second load Acquire", deque(Deque { steal_bottom: Acquire, ..sc }), DOUBLE)
+            .unseen_by_loom("the SeqCst load before it counts as a full fence"),
         right("Chase-Lev", "two thieves, fences", two_thieves(fences)).preemptions(2),
         right("Chase-Lev", "two thieves, SeqCst accesses", two_thieves(sc)).preemptions(2),
-        weak(
-            "Chase-Lev",
-            "two thieves, first load Acquire",
-            two_thieves(Deque {
-                steal_top: Acquire,
-                ..sc
-            }),
-            DOUBLE,
-        ),
-        weak(
-            "Chase-Lev",
-            "two thieves, second load Acquire",
-            two_thieves(Deque {
-                steal_bottom: Acquire,
-                ..sc
-            }),
-            DOUBLE,
-        ),
-        right("hazard pointer", "fences", hazard_pointer(hp)).no_leaks(),
-        weak(
-            "hazard pointer",
-            "reader's fence missing",
-            hazard_pointer(Hazard {
-                reader_fence: false,
-                ..hp
-            }),
-            FREED,
-        ),
-        weak(
-            "hazard pointer",
-            "writer's fence missing",
-            hazard_pointer(Hazard {
-                writer_fence: false,
-                ..hp
-            }),
-            FREED,
-        ),
-        wrong(
-            "hazard pointer",
-            "no second look",
-            hazard_pointer(Hazard {
-                validate: None,
-                ..hp
-            }),
-            FREED,
-        ),
-        weak(
-            "hazard pointer",
-            "cleared Relaxed",
-            hazard_pointer(Hazard {
-                clear: Relaxed,
-                ..hp
-            }),
-            RACE,
-        ),
-        right("hazard pointer", "SeqCst accesses", hazard_pointer(hp_sc))
-            .bare_loom(Rejected(FREED)),
-        weak(
-            "hazard pointer",
-            "announced Release",
-            hazard_pointer(Hazard {
-                announce: Release,
-                ..hp_sc
-            }),
-            FREED,
-        ),
-        weak(
-            "hazard pointer",
-            "second look Acquire",
-            hazard_pointer(Hazard {
-                validate: Some(Acquire),
-                ..hp_sc
-            }),
-            FREED,
-        ),
-        weak(
-            "hazard pointer",
-            "unlinked AcqRel",
-            hazard_pointer(Hazard {
-                unlink: AcqRel,
-                ..hp_sc
-            }),
-            FREED,
-        ),
-        weak(
-            "hazard pointer",
-            "looked at Acquire",
-            hazard_pointer(Hazard {
-                look: Acquire,
-                ..hp_sc
-            }),
-            FREED,
-        ),
-        right(
-            "Arc",
-            "Release, acquire fence",
-            reference_count(Release, Some(Acquire)),
-        )
-        .no_leaks()
-        .at_most(30),
+        weak("Chase-Lev", "two thieves, first load Acquire", two_thieves(Deque { steal_top: Acquire, ..sc }), DOUBLE),
+        weak("Chase-Lev", "two thieves, second load Acquire", two_thieves(Deque { steal_bottom: Acquire, ..sc }), DOUBLE),
+        right("hazard pointer", "fences", hazard_pointer(hp)).no_leaks().at_most(80),
+        weak("hazard pointer", "reader's fence missing", hazard_pointer(Hazard { reader_fence: false, ..hp }), FREED),
+        weak("hazard pointer", "writer's fence missing", hazard_pointer(Hazard { writer_fence: false, ..hp }), FREED),
+        wrong("hazard pointer", "no second look", hazard_pointer(Hazard { validate: None, ..hp }), FREED),
+        weak("hazard pointer", "cleared Relaxed", hazard_pointer(Hazard { clear: Relaxed, ..hp }), RACE),
+        right("hazard pointer", "SeqCst accesses", hazard_pointer(hp_sc)).bare_loom(Rejected(FREED)),
+        weak("hazard pointer", "announced Release", hazard_pointer(Hazard { announce: Release, ..hp_sc }), FREED),
+        weak("hazard pointer", "second look Acquire", hazard_pointer(Hazard { validate: Some(Acquire), ..hp_sc }), RACE),
+        weak("hazard pointer", "unlinked AcqRel", hazard_pointer(Hazard { unlink: AcqRel, ..hp_sc }), RACE),
+        weak("hazard pointer", "looked at Acquire", hazard_pointer(Hazard { look: Acquire, ..hp_sc }), FREED),
+        right("Arc", "Release, acquire fence", reference_count(Release, Some(Acquire))).no_leaks().at_most(30),
         right("Arc", "AcqRel", reference_count(AcqRel, None)).no_leaks(),
-        weak(
-            "Arc",
-            "Relaxed, acquire fence",
-            reference_count(Relaxed, Some(Acquire)),
-            RACE,
-        ),
-        weak(
-            "Arc",
-            "Release, no fence",
-            reference_count(Release, None),
-            RACE,
-        ),
-        right("Michael-Scott queue", "Release", michael_scott(Release)).no_leaks(),
-        weak(
-            "Michael-Scott queue",
-            "linked Relaxed",
-            michael_scott(Relaxed),
-            RACE,
-        ),
-        right("free list", "index and tag", free_list(true)),
+        weak("Arc", "Relaxed, acquire fence", reference_count(Relaxed, Some(Acquire)), RACE),
+        weak("Arc", "Release, no fence", reference_count(Release, None), RACE),
+        right("Michael-Scott queue", "Release", michael_scott(Release)).no_leaks().at_most(300),
+        weak("Michael-Scott queue", "linked Relaxed", michael_scott(Relaxed), RACE),
+        right("free list", "index and tag", free_list(true)).at_most(40),
         wrong("free list", "index alone", free_list(false), SLOT),
-        right(
-            "SPSC ring",
-            "Release, Acquire, twice",
-            spsc_ring(Ring::RIGHT),
-        ),
-        weak(
-            "SPSC ring",
-            "publish Relaxed",
-            spsc_ring(Ring {
-                publish: Relaxed,
-                ..Ring::RIGHT
-            }),
-            RACE,
-        ),
-        weak(
-            "SPSC ring",
-            "look Relaxed",
-            spsc_ring(Ring {
-                look: Relaxed,
-                ..Ring::RIGHT
-            }),
-            RACE,
-        ),
-        weak(
-            "SPSC ring",
-            "release Relaxed",
-            spsc_ring(Ring {
-                release: Relaxed,
-                ..Ring::RIGHT
-            }),
-            RACE,
-        ),
-        weak(
-            "SPSC ring",
-            "reuse Relaxed",
-            spsc_ring(Ring {
-                reuse: Relaxed,
-                ..Ring::RIGHT
-            }),
-            RACE,
-        ),
+        right("SPSC ring", "Release, Acquire, twice", spsc_ring(Ring::RIGHT)).at_most(140),
+        weak("SPSC ring", "publish Relaxed", spsc_ring(Ring { publish: Relaxed, ..Ring::RIGHT }), RACE),
+        weak("SPSC ring", "look Relaxed", spsc_ring(Ring { look: Relaxed, ..Ring::RIGHT }), RACE),
+        weak("SPSC ring", "release Relaxed", spsc_ring(Ring { release: Relaxed, ..Ring::RIGHT }), RACE),
+        weak("SPSC ring", "reuse Relaxed", spsc_ring(Ring { reuse: Relaxed, ..Ring::RIGHT }), RACE),
     ]
 }
 
+#[rustfmt::skip] // a row a line
 fn waiting() -> Vec<Row> {
     const EMPTY: &str = "a consumer takes from an empty basket";
     const LOST: &str = "the increment is lost";
     const EARLY: &str = "woken before the letter arrived";
     vec![
         right("wake-up", "flag set inside the lock", wake_up(true)),
-        wrong(
-            "wake-up",
-            "flag set outside the lock",
-            wake_up(false),
-            DEADLOCK,
-        ),
+        wrong("wake-up", "flag set outside the lock", wake_up(false), DEADLOCK),
         right("two locks", "same order", two_locks(true)),
         wrong("two locks", "opposite order", two_locks(false), DEADLOCK),
-        right(
-            "condition",
-            "one consumer, while",
-            consumers(1, Again::While),
-        ),
-        right(
-            "condition",
-            "one consumer, wait_while",
-            consumers(1, Again::WaitWhile),
-        ),
-        wrong(
-            "condition",
-            "one consumer, if",
-            consumers(1, Again::If),
-            EMPTY,
-        )
-        .bare_loom(Accepted)
-        .bare_shuttle(Accepted),
-        right(
-            "condition",
-            "two consumers, while",
-            consumers(2, Again::While),
-        )
-        .preemptions(2),
-        wrong(
-            "condition",
-            "two consumers, if",
-            consumers(2, Again::If),
-            EMPTY,
-        )
-        .bare_loom(Rejected(EMPTY))
-        .bare_shuttle(Rejected(EMPTY)),
+        right("condition", "one consumer, while", consumers(1, Again::While)),
+        right("condition", "one consumer, wait_while", consumers(1, Again::WaitWhile)),
+        wrong("condition", "one consumer, if", consumers(1, Again::If), EMPTY).bare_loom(Accepted).bare_shuttle(Accepted),
+        right("condition", "two consumers, while", consumers(2, Again::While)).preemptions(2),
+        wrong("condition", "two consumers, if", consumers(2, Again::If), EMPTY)
+            .bare_loom(Rejected(EMPTY))
+            .bare_shuttle(Rejected(EMPTY)),
         right("park", "in a loop", park(true)),
-        wrong("park", "without a loop", park(false), EARLY)
-            .bare_loom(Accepted)
-            .bare_shuttle(Rejected(EARLY)),
-        right(
-            "weak exchange",
-            "in a loop",
-            increment(Exchange::WeakInALoop),
-        ),
-        right(
-            "weak exchange",
-            "strong, once",
-            increment(Exchange::StrongOnce),
-        ),
-        wrong("weak exchange", "once", increment(Exchange::WeakOnce), LOST)
-            .bare_loom(Accepted)
-            .bare_shuttle(Accepted),
+        wrong("park", "without a loop", park(false), EARLY).bare_loom(Accepted).bare_shuttle(Rejected(EARLY)),
+        // Not a verdict on the program: PCT wants a second thread.
+        right("weak exchange", "strong, once, one thread", increment(Exchange::StrongOnce, false)),
+        right("weak exchange", "in a loop", increment(Exchange::WeakInALoop, true)),
+        right("weak exchange", "strong, once", increment(Exchange::StrongOnce, true)),
+        wrong("weak exchange", "once", increment(Exchange::WeakOnce, true), LOST).bare_loom(Accepted).bare_shuttle(Accepted),
     ]
 }
 
+#[rustfmt::skip] // a row a line
 fn memory() -> Vec<Row> {
     vec![
-        right(
-            "Treiber pop",
-            "nodes outlive all",
-            treiber::<Guarded>(false),
-        )
-        .no_leaks(),
-        wrong(
-            "Treiber pop",
-            "frees at once, plain field",
-            treiber::<Plain>(true),
-            FREED,
-        ),
-        wrong(
-            "Treiber pop",
-            "frees at once, cell",
-            treiber::<Watched>(true),
-            RACE,
-        )
-        .shuttle_says(Rejected(FREED)),
-        wrong(
-            "Treiber pop",
-            "frees at once, canary",
-            treiber::<Guarded>(true),
-            RACE,
-        )
-        .shuttle_says(Rejected(FREED)),
+        right("Treiber pop", "nodes outlive all", treiber::<Guarded>(false)).no_leaks(),
+        wrong("Treiber pop", "frees at once, plain field", treiber::<Plain>(true), FREED)
+            .unseen_by_shuttle("nobody runs between a step of the facade and a plain read after it"),
+        wrong("Treiber pop", "frees at once, cell", treiber::<Watched>(true), FREED).shuttle_says(Rejected(RACE)),
+        wrong("Treiber pop", "frees at once, canary", treiber::<Guarded>(true), FREED).shuttle_says(Rejected(RACE)),
         right("take and free", "in one step", take::<Canary>(true)).no_leaks(),
-        wrong(
-            "take and free",
-            "in two steps, canary",
-            take::<Canary>(false),
-            TWICE,
-        ),
-        wrong(
-            "take and free",
-            "in two steps, plain",
-            take::<u64>(false),
-            TWICE,
-        ),
+        wrong("take and free", "in two steps, canary", take::<Canary>(false), TWICE),
+        wrong("take and free", "in two steps, plain", take::<u64>(false), TWICE),
         right("overwrite", "frees what was there", overwrite(false)).no_leaks(),
-        wrong(
-            "overwrite",
-            "forgets what was there",
-            overwrite(true),
-            "leak",
-        )
-        .no_leaks(),
-        right(
-            "drop after use",
-            "Release, Acquire",
-            drop_after_use(Release, Acquire),
-        )
-        .no_leaks(),
-        weak(
-            "drop after use",
-            "done Relaxed",
-            drop_after_use(Relaxed, Acquire),
-            RACE,
-        ),
-        weak(
-            "drop after use",
-            "look Relaxed",
-            drop_after_use(Release, Relaxed),
-            RACE,
-        ),
+        wrong("overwrite", "forgets what was there", overwrite(true), "leak").no_leaks(),
+        right("drop after use", "Release, Acquire", drop_after_use(Release, Acquire)).no_leaks(),
+        weak("drop after use", "done Relaxed", drop_after_use(Relaxed, Acquire), RACE),
+        weak("drop after use", "look Relaxed", drop_after_use(Release, Relaxed), RACE),
     ]
 }
 
 #[cfg(not(feature = "loom"))]
+#[rustfmt::skip] // a row a line
 fn oracles() -> Vec<Row> {
     use crate::programs::oracles::{
         Increment, linearizable_counter, linearizable_register, non_blocking_counter,
@@ -1101,53 +480,13 @@ fn oracles() -> Vec<Row> {
         Row::new(program, variant, Check::Oracle(oracle), verdict, verdict)
     };
     vec![
-        row(
-            "non-blocking",
-            "CAS loop",
-            Box::new(|note| non_blocking_counter(Increment::ExchangeLoop, note)),
-            Accepted,
-        ),
-        row(
-            "non-blocking",
-            "spin lock",
-            Box::new(|note| non_blocking_counter(Increment::SpinLock, note)),
-            Rejected(BLOCKING),
-        ),
-        row(
-            "non-blocking",
-            "Michael-Scott queue",
-            Box::new(|note| non_blocking_queue(true, note)),
-            Accepted,
-        ),
-        row(
-            "non-blocking",
-            "Michael-Scott queue, nobody helps",
-            Box::new(|note| non_blocking_queue(false, note)),
-            Rejected(BLOCKING),
-        ),
-        row(
-            "linearizable",
-            "fetch_add",
-            Box::new(|note| linearizable_counter(true, note)),
-            Accepted,
-        ),
-        row(
-            "linearizable",
-            "load, then store",
-            Box::new(|note| linearizable_counter(false, note)),
-            Rejected(ORDER),
-        ),
-        row(
-            "linearizable",
-            "register",
-            Box::new(|note| linearizable_register(false, note)),
-            Accepted,
-        ),
-        row(
-            "linearizable",
-            "register with a cache",
-            Box::new(|note| linearizable_register(true, note)),
-            Rejected(ORDER),
-        ),
+        row("non-blocking", "CAS loop", Box::new(|note| non_blocking_counter(Increment::ExchangeLoop, note)), Accepted),
+        row("non-blocking", "spin lock", Box::new(|note| non_blocking_counter(Increment::SpinLock, note)), Rejected(BLOCKING)),
+        row("non-blocking", "Michael-Scott queue", Box::new(|note| non_blocking_queue(true, note)), Accepted),
+        row("non-blocking", "Michael-Scott queue, nobody helps", Box::new(|note| non_blocking_queue(false, note)), Rejected(BLOCKING)),
+        row("linearizable", "fetch_add", Box::new(|note| linearizable_counter(true, note)), Accepted),
+        row("linearizable", "load, then store", Box::new(|note| linearizable_counter(false, note)), Rejected(ORDER)),
+        row("linearizable", "register", Box::new(|note| linearizable_register(false, note)), Accepted),
+        row("linearizable", "register with a cache", Box::new(|note| linearizable_register(true, note)), Rejected(ORDER)),
     ]
 }

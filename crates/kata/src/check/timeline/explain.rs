@@ -15,6 +15,14 @@ fn releases(order: Ordering) -> bool {
     matches!(order, Release | AcqRel | SeqCst)
 }
 
+fn seq_cst(op: &Op) -> bool {
+    match *op {
+        Op::Load { order, .. } | Op::Store { order, .. } | Op::Rmw { order, .. } => order == SeqCst,
+        Op::Fence(order) => order == SeqCst,
+        _ => false,
+    }
+}
+
 fn acquires(order: Ordering) -> bool {
     matches!(order, Acquire | AcqRel | SeqCst)
 }
@@ -447,11 +455,17 @@ pub(super) fn race(picture: &Picture, record: &Record) -> Why {
                 .collect::<Vec<_>>()
                 .join(" ")
         }
-        _ => format!(
-            "No chain of reads leads from there to here: {} has read nothing that {other} stored afterwards. No ordering \
-             can help; the two must be kept apart.",
-            picture.thread(failing.thread)
-        ),
+        _ => match overlooked(picture, &graph) {
+            Some((text, events)) => {
+                speaks_of.extend(events);
+                text
+            }
+            None => format!(
+                "No chain of reads leads from there to here: {} has read nothing that {other} stored afterwards. No ordering \
+                 can help; the two must be kept apart.",
+                picture.thread(failing.thread)
+            ),
+        },
     };
     Why {
         text: format!("{opening} {closing}"),
@@ -511,6 +525,50 @@ pub(super) fn stale(picture: &Picture, record: &Record) -> Option<Why> {
         speaks_of,
         sources: graph.sources,
     })
+}
+
+/// A load that missed a store of another thread, and what would have made it see the store: two accesses that no chain
+/// of reads joins are kept apart by an older value that should not have been read.
+fn overlooked(picture: &Picture, graph: &Graph<'_>) -> Option<(String, Vec<usize>)> {
+    let events = &picture.events;
+    let mut unexplained = None;
+    for load in (0..events.len()).rev() {
+        let (Op::Load { .. }, Some(source)) = (&events[load].op, graph.sources[load]) else {
+            continue;
+        };
+        let first = match source {
+            Source::Initial => 0,
+            Source::Store(store) => store + 1,
+        };
+        let missed = (first..load).filter(|&index| {
+            events[index].object == events[load].object
+                && events[index].thread != events[load].thread
+                && stored(&events[index].op).is_some()
+        });
+        for store in missed {
+            let opening = format!(
+                "{} returned an old value although {} had stored a newer one.",
+                capital(picture.step(load)),
+                picture.step(store)
+            );
+            if let Some((text, mut more)) = store_buffering(picture, load, store) {
+                more.extend([load, store]);
+                return Some((format!("{opening} {text}"), more));
+            }
+            // Without any SeqCst nobody has tried such a thing: other advice is better.
+            if !events.iter().any(|event| seq_cst(&event.op)) {
+                continue;
+            }
+            unexplained.get_or_insert_with(|| {
+                let text = format!(
+                    "{opening} Of two threads that each store and then look for the other's store, both may miss it unless \
+                     all these stores and loads are SeqCst, or a fence(SeqCst) stands between the two in each thread."
+                );
+                (text, vec![load, store])
+            });
+        }
+    }
+    unexplained
 }
 
 /// A store followed by a load of something else, in both threads: only a full fence in each keeps their order.
@@ -772,7 +830,7 @@ pub(super) fn spinning(picture: &Picture) -> Why {
 }
 
 /// Who freed what the last event touches.
-pub(super) fn freed(picture: &Picture, why: &str) -> Why {
+pub(super) fn freed(picture: &Picture, record: &Record, why: &str) -> Why {
     let last = picture.events.len() - 1;
     let object = picture.events[last].object;
     let dropped = (0..last).rev().find(|&index| {
@@ -780,22 +838,29 @@ pub(super) fn freed(picture: &Picture, why: &str) -> Why {
             && picture.events[index].object == object
             && matches!(picture.events[index].op, Op::Exclusive("drop"))
     });
-    match dropped {
-        Some(dropped) => Why {
-            text: format!(
-                "{} touches {}, which {} freed in {}.",
-                capital(picture.step(last)),
-                picture.name(object),
-                picture.thread(picture.events[dropped].thread),
-                picture.step(dropped)
-            ),
-            speaks_of: vec![dropped],
-            ..Why::default()
-        },
-        None => Why {
+    let Some(dropped) = dropped else {
+        return Why {
             text: why.to_owned(),
             ..Why::default()
-        },
+        };
+    };
+    let mut text = format!(
+        "{} touches {}, which {} freed in {}.",
+        capital(picture.step(last)),
+        picture.name(object),
+        picture.thread(picture.events[dropped].thread),
+        picture.step(dropped)
+    );
+    let mut speaks_of = vec![dropped];
+    let graph = Graph::new(record, &picture.events, Policy::Oldest);
+    if let Some((reason, events)) = overlooked(picture, &graph) {
+        text = format!("{text} {reason}");
+        speaks_of.extend(events);
+    }
+    Why {
+        text,
+        speaks_of,
+        sources: graph.sources,
     }
 }
 

@@ -405,7 +405,7 @@ pub(crate) fn report(
                 .lines()
                 .next()
                 .unwrap_or_default();
-            (headline.to_owned(), explain::freed(&picture, why))
+            (headline.to_owned(), explain::freed(&picture, record, why))
         }
         Failure::Deadlock => ("deadlock".to_owned(), explain::deadlock(&picture)),
         Failure::Spinning => (

@@ -177,10 +177,14 @@ pub enum Exchange {
     StrongOnce,
 }
 
-/// A single thread's compare-exchange has nobody to lose to.
-pub fn increment(exchange: Exchange) -> impl Fn() {
+/// A compare-exchange that has nobody to lose to; another thread merely looks, if there is one.
+pub fn increment(exchange: Exchange, watched: bool) -> impl Fn() {
     move || {
-        let count = AtomicUsize::new(0);
+        let count = Arc::new(AtomicUsize::new(0));
+        let watcher = watched.then(|| {
+            let count = count.clone();
+            thread::spawn(move || count.load(Relaxed))
+        });
         match exchange {
             Exchange::WeakInALoop => {
                 let mut seen = count.load(Relaxed);
@@ -197,5 +201,8 @@ pub fn increment(exchange: Exchange) -> impl Fn() {
             }
         }
         assert_eq!(count.load(Relaxed), 1, "the increment is lost");
+        if let Some(watcher) = watcher {
+            watcher.join().unwrap();
+        }
     }
 }

@@ -10,24 +10,28 @@ use kata::sync::atomic::{
 use kata::thread;
 
 /// What a lock protects.
-struct Counter(UnsafeCell<usize>);
+struct Counter {
+    value: UnsafeCell<usize>,
+}
 
 // SAFETY: whether only one thread at a time is inside is what the checker decides.
 unsafe impl Sync for Counter {}
 
 impl Counter {
     fn new() -> Self {
-        Self(UnsafeCell::new(0))
+        Self {
+            value: UnsafeCell::new(0),
+        }
     }
 
     fn increment(&self) {
         // SAFETY: see `Sync`.
-        self.0.with_mut(|value| unsafe { *value += 1 });
+        self.value.with_mut(|value| unsafe { *value += 1 });
     }
 
     fn value(&self) -> usize {
         // SAFETY: see `Sync`.
-        self.0.with(|value| unsafe { *value })
+        self.value.with(|value| unsafe { *value })
     }
 }
 
@@ -207,6 +211,9 @@ pub struct Entry {
     pub turn: Ordering,
     /// Letting the other go first with a swap.
     pub swap: bool,
+    /// Between the flag and the turn; not in Dekker's lock.
+    pub first_fence: bool,
+    /// Before looking.
     pub fence: bool,
     /// Looking whether the other wants to enter.
     pub look: Ordering,
@@ -220,6 +227,7 @@ impl Entry {
         flag: SeqCst,
         turn: SeqCst,
         swap: false,
+        first_fence: false,
         fence: false,
         look: SeqCst,
         look_turn: SeqCst,
@@ -229,6 +237,7 @@ impl Entry {
         flag: Release,
         turn: Release,
         swap: false,
+        first_fence: false,
         fence: false,
         look: Acquire,
         look_turn: Acquire,
@@ -237,6 +246,7 @@ impl Entry {
     pub const FENCE: Self = Self {
         flag: Relaxed,
         turn: Relaxed,
+        first_fence: true,
         fence: true,
         ..Self::ACQUIRE
     };
@@ -271,6 +281,9 @@ pub fn peterson(orders: [Entry; 2]) -> impl Fn() {
         let section = move |lock: &Lock, me: usize| {
             let (other, entry) = (1 - me, orders[me]);
             lock.wants[me].store(true, entry.flag);
+            if entry.first_fence {
+                fence(SeqCst);
+            }
             if entry.swap {
                 lock.turn.swap(other, entry.turn);
             } else {

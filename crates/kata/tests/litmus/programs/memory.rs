@@ -447,7 +447,7 @@ pub fn seqlock(parts: SeqLock) -> impl Fn() {
             })
         };
         let before = guarded.sequence.load(parts.open);
-        if before % 2 == 0 {
+        if before.is_multiple_of(2) {
             let value = (guarded.low.load(Relaxed), guarded.high.load(Relaxed));
             if parts.reader_fence {
                 fence(Acquire);

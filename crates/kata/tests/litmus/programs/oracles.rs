@@ -55,7 +55,7 @@ pub fn non_blocking_counter(how: Increment, note: fn()) {
     });
 }
 
-/// Is the queue non-blocking, with and without enqueuers that help?
+/// Is the queue non-blocking, with threads that help and without?
 pub fn non_blocking_queue(helps: bool, note: fn()) {
     non_blocking(move || {
         note();

@@ -13,6 +13,7 @@ use std::ptr;
 /// How a work-stealing deque keeps its two ends apart.
 #[derive(Clone, Copy)]
 pub struct Deque {
+    pub push_fence: bool,
     pub push: Ordering,
     pub take_bottom: Ordering,
     pub take_fence: bool,
@@ -25,7 +26,8 @@ pub struct Deque {
 impl Deque {
     /// With fences, as in Lê, Pop, Cohen, Nardelli, "Correct and efficient work-stealing for weak memory models" (2013).
     pub const FENCES: Self = Self {
-        push: Release,
+        push_fence: true,
+        push: Relaxed,
         take_bottom: Relaxed,
         take_fence: true,
         take_top: Relaxed,
@@ -35,6 +37,7 @@ impl Deque {
     };
     /// With SeqCst accesses in place of the fences.
     pub const SEQ_CST: Self = Self {
+        push_fence: false,
         push: Release,
         take_bottom: SeqCst,
         take_fence: false,
@@ -69,6 +72,9 @@ impl ChaseLev {
     fn push(&self, value: usize) {
         let bottom = self.bottom.load(Relaxed);
         self.slot(bottom).store(value, Relaxed);
+        if self.parts.push_fence {
+            fence(Release);
+        }
         self.bottom.store(bottom + 1, self.parts.push);
     }
 
@@ -278,7 +284,7 @@ pub struct Queue {
     head: AtomicPtr<QueueNode>,
     tail: AtomicPtr<QueueNode>,
     link: Ordering,
-    /// An enqueuer that finds the tail behind moves it on; one that does not waits for the thread that left it behind.
+    /// Who finds the tail behind moves it on; who does not waits for the thread that left it behind.
     helps: bool,
 }
 
@@ -306,11 +312,7 @@ impl Queue {
             // SAFETY: nodes live as long as the queue.
             let next = unsafe { &*tail }.next.load(Acquire);
             if !next.is_null() {
-                if self.helps {
-                    let _ = self.tail.compare_exchange(tail, next, AcqRel, Relaxed);
-                } else {
-                    kata::hint::spin_loop();
-                }
+                self.move_tail(tail, next);
                 continue;
             }
             // SAFETY: as above.
@@ -325,6 +327,15 @@ impl Queue {
         }
     }
 
+    /// Finds the tail behind.
+    fn move_tail(&self, tail: *mut QueueNode, next: *mut QueueNode) {
+        if self.helps {
+            let _ = self.tail.compare_exchange(tail, next, AcqRel, Relaxed);
+        } else {
+            kata::hint::spin_loop();
+        }
+    }
+
     pub fn dequeue(&self) -> Option<usize> {
         loop {
             let head = self.head.load(Acquire);
@@ -335,7 +346,7 @@ impl Queue {
                 return None;
             }
             if head == tail {
-                let _ = self.tail.compare_exchange(tail, next, AcqRel, Relaxed);
+                self.move_tail(tail, next);
                 continue;
             }
             // SAFETY: as above; nobody writes to a linked node's value.
