@@ -440,7 +440,6 @@ fn waiting() -> Vec<Row> {
             .bare_shuttle(Rejected(EMPTY)),
         right("park", "in a loop", park(true)),
         wrong("park", "without a loop", park(false), EARLY).bare_loom(Accepted).bare_shuttle(Rejected(EARLY)),
-        // Not a verdict on the program: PCT wants a second thread.
         right("weak exchange", "strong, once, one thread", increment(Exchange::StrongOnce, false)),
         right("weak exchange", "in a loop", increment(Exchange::WeakInALoop, true)),
         right("weak exchange", "strong, once", increment(Exchange::StrongOnce, true)),
