@@ -1,0 +1,190 @@
+//! Every execution that the C11 memory model allows, within the bounds that each check prints.
+//!
+//! Decides whether the consumer is sure to see what the producer wrote, and whether the producer is sure that the
+//! consumer has left a slot before it is used again. A missing Acquire or Release shows here and nowhere else: x86 hides
+//! it, shuttle does not model it.
+//! Does not decide how the ring fares over many values. Sees slots only through `kata`'s cells.
+
+use kata::cell::UnsafeCell;
+use kata::check::{Drops, exhaustive};
+use kata::thread;
+use spsc_ring::{Consumer, Producer, channel, channel_starting_at};
+
+/// A value whose contents the model watches, wherever they are carried: to read them without a happens-before from the
+/// thread that wrote them is a data race, even if the slots themselves are out of the model's sight.
+struct Letter {
+    text: UnsafeCell<usize>,
+}
+
+// SAFETY: no two threads share a letter. Said so that an end that is `Send` only for `T: Sync` fails the check that is about
+// it (compile), and not the build of this one.
+unsafe impl Sync for Letter {}
+
+impl Letter {
+    fn new(text: usize) -> Self {
+        Self {
+            text: UnsafeCell::new(text),
+        }
+    }
+
+    fn read(self) -> usize {
+        // SAFETY: the letter is ours. That nobody writes it any more is what the model is asked.
+        self.text.with(|text| unsafe { *text })
+    }
+}
+
+/// Pushes 1, 2, … and gives up after `attempts` calls. How many went in.
+fn produce(producer: &mut Producer<Letter>, attempts: usize) -> usize {
+    let mut pushed = 0;
+    for _ in 0..attempts {
+        match producer.push(Letter::new(pushed + 1)) {
+            Ok(()) => pushed += 1,
+            Err(letter) => assert_eq!(
+                letter.read(),
+                pushed + 1,
+                "push has refused a value and hands back another one"
+            ),
+        }
+    }
+    pushed
+}
+
+/// What `attempts` calls of pop give.
+fn consume(consumer: &mut Consumer<Letter>, attempts: usize) -> Vec<usize> {
+    (0..attempts)
+        .filter_map(|_| consumer.pop())
+        .map(Letter::read)
+        .collect()
+}
+
+/// The values that went in came out, in order. Called when the producer has finished.
+fn assert_all_arrived(pushed: usize, mut popped: Vec<usize>, consumer: &mut Consumer<Letter>) {
+    popped.extend(consume(consumer, pushed + 1));
+    assert_eq!(
+        popped,
+        (1..=pushed).collect::<Vec<_>>(),
+        "{pushed} values were pushed: they must come out once each and in order, and no others"
+    );
+}
+
+#[test]
+fn the_consumer_sees_what_the_producer_wrote() {
+    exhaustive(|| {
+        let (mut producer, mut consumer) = channel(2);
+        let thread = thread::spawn(move || produce(&mut producer, 2));
+        let popped = consume(&mut consumer, 2);
+        assert_all_arrived(thread.join().unwrap(), popped, &mut consumer);
+    });
+}
+
+#[test]
+fn a_slot_is_used_again_only_after_its_value_was_taken() {
+    exhaustive(|| {
+        let (mut producer, mut consumer) = channel(1);
+        assert!(
+            producer.push(Letter::new(1)).is_ok(),
+            "the ring is empty, so there is room"
+        );
+        let thread = thread::spawn(move || {
+            let popped = consume(&mut consumer, 2);
+            (popped, consumer)
+        });
+        let mut pushed = 1;
+        for _ in 0..3 {
+            if producer.push(Letter::new(pushed + 1)).is_ok() {
+                pushed += 1;
+            }
+        }
+        let (popped, mut consumer) = thread.join().unwrap();
+        assert_all_arrived(pushed, popped, &mut consumer);
+    });
+}
+
+#[test]
+fn values_stay_in_order_from_lap_to_lap() {
+    // The numbers pass usize::MAX on the way, and 3 does not divide what comes after it.
+    exhaustive(|| {
+        let (mut producer, mut consumer) = channel_starting_at(3, usize::MAX);
+        for value in [1, 2] {
+            assert!(producer.push(Letter::new(value)).is_ok(), "there is room");
+        }
+        let thread = thread::spawn(move || {
+            let mut pushed = 2;
+            for _ in 0..3 {
+                if producer.push(Letter::new(pushed + 1)).is_ok() {
+                    pushed += 1;
+                }
+            }
+            pushed
+        });
+        let popped = consume(&mut consumer, 3);
+        assert_all_arrived(thread.join().unwrap(), popped, &mut consumer);
+    });
+}
+
+#[test]
+fn len_promises_the_consumer_that_many_values() {
+    exhaustive(|| {
+        let (mut producer, mut consumer) = channel(2);
+        let thread = thread::spawn(move || produce(&mut producer, 2));
+        let promised = consumer.len();
+        assert!(
+            promised <= 2,
+            "a ring with room for 2 values claims to hold {promised}"
+        );
+        let popped = consume(&mut consumer, promised);
+        assert_eq!(
+            popped.len(),
+            promised,
+            "len promised {promised} values, and pop has found only these: {popped:?}"
+        );
+        if promised < 2 {
+            let empty = consumer.is_empty();
+            let next = consumer.pop().map(Letter::read);
+            assert!(
+                empty || next.is_some(),
+                "is_empty said that there is a value, and pop has found none"
+            );
+        }
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn len_promises_the_producer_that_much_room() {
+    exhaustive(|| {
+        let (mut producer, mut consumer) = channel(2);
+        assert_eq!(produce(&mut producer, 2), 2, "there is room for 2");
+        let thread = thread::spawn(move || consume(&mut consumer, 2).len());
+        let used = producer.len();
+        assert!(
+            used <= 2,
+            "a ring with room for 2 values claims to hold {used}"
+        );
+        assert_eq!(
+            produce(&mut producer, 2 - used),
+            2 - used,
+            "len said that {used} of 2 places were taken, so the rest was free, and push has found them full"
+        );
+        thread.join().unwrap();
+    });
+}
+
+#[test]
+fn the_last_end_clears_the_ring() {
+    // Whoever comes last must have seen all that the other one did: the end of a letter counts as a write to it.
+    exhaustive(|| {
+        let drops = Drops::new();
+        let letter = move |number| (Letter::new(number), drops.token(number));
+        let (mut producer, mut consumer) = channel(2);
+        assert!(
+            producer.push(letter(1)).is_ok(),
+            "the ring is empty, so there is room"
+        );
+        let thread = thread::spawn(move || drop(producer.push(letter(2))));
+        drop(consumer.pop());
+        drop(consumer);
+        thread.join().unwrap();
+        drops.assert_each_dropped_once();
+    });
+}
