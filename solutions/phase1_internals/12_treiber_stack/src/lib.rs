@@ -72,35 +72,38 @@ impl<T> Stack<T> {
 
     /// Takes the value on top. `None` means that there was a moment during the call at which the stack was empty.
     pub fn pop(&self) -> Option<T> {
-        // Acquire, here and on failure: pairs with the Release in `push`, since `next` is read before the exchange. Reading
-        // an older node that a pop has uncovered is as good: all changes of `head` are read-modify-writes, so the
-        // release sequence of every push goes on through them.
+        // Acquire, here and on failure: pairs with the Release in `push`, for `next` is read before the exchange. A pop that
+        // uncovers an older node cuts nothing off: all changes of `head` are read-modify-writes, so the release sequence
+        // of each push goes on through those that follow.
         let mut top = self.head.load(Acquire);
-        let node = loop {
-            // SAFETY: a node that was ever on top is alive until the stack is dropped.
+        loop {
+            // SAFETY: what was ever on top is alive until the stack is dropped.
             let node = unsafe { top.as_ref() }?;
-            // SAFETY: nobody writes to it any more.
+            // SAFETY: since the node was published nobody writes to it.
             let below = node.next.with(|next| unsafe { *next });
-            // Relaxed on success: what `top` was loaded with has ordered the value already, and pop publishes nothing.
-            // No ABA: `top` keeps its address, so if it is on top now, it has been all the time, with the same `next`.
-            match self.head.compare_exchange_weak(top, below, Relaxed, Acquire) {
-                Ok(_) => break node,
+            // Relaxed on success: the load that found `top` has ordered its value already, and a pop publishes nothing.
+            // No ABA: what was popped never comes back, so if `top` is on top, `below` is below it.
+            match self
+                .head
+                .compare_exchange_weak(top, below, Relaxed, Acquire)
+            {
+                Ok(_) => break,
                 Err(now) => top = now,
             }
-        };
-        // SAFETY: a node leaves the stack once, by this exchange, so its value is read once.
-        let value = node.value.with(|value| unsafe { (*value).assume_init_read() });
-        self.park(node);
+        }
+        // SAFETY: only one exchange removes this node, and it was ours: the value is read once.
+        let value = unsafe { (*top).value.with(|value| (*value).assume_init_read()) };
+        self.park(top);
         Some(value)
     }
 
-    /// Keeps a node that is no longer in the stack: others may still read its `next`.
-    fn park(&self, node: &Node<T>) {
+    /// Keeps a node that has left the stack: others may still read its `next`.
+    fn park(&self, node: *mut Node<T>) {
         // Between the two steps the list has a gap. Nobody follows it before the stack is dropped, when every pop is over.
-        // Relaxed, for the same reason: whatever ordered the drop after the pops has ordered this as well.
-        let before = self.parked.swap(ptr::from_ref(node).cast_mut(), Relaxed);
-        // SAFETY: only the pop that removed a node parks it.
-        node.parked_before.with_mut(|parked_before| unsafe { *parked_before = before });
+        // Relaxed for the same reason: whatever ordered the pops before the drop has ordered this, too.
+        let before = self.parked.swap(node, Relaxed);
+        // SAFETY: only the pop that removed the node parks it, and until then nobody uses this field.
+        unsafe { (*node).parked_before.with_mut(|link| *link = before) };
     }
 
     /// Whether there was nothing to pop at some moment during the call.

@@ -1,0 +1,302 @@
+//! Every execution that the C11 memory model allows, within the bounds that each check prints.
+//!
+//! Decides, for two or three threads of a few operations each, whether a value is lost or comes out twice, whether
+//! whoever pops a value sees what was done to it before the push, whether memory is touched after it was freed, and whether
+//! any is left when the stack is gone. A missing Acquire or Release shows here and nowhere else.
+//! Does not decide what real-time order promises (see `linearizable`) or that nobody waits (see `non_blocking`). Sees a
+//! field of a node only if it is an atomic or in a cell of `kata`; of a plain field it sees what follows from its value.
+
+use std::iter;
+
+use kata::check::{Exhaustive, assert_conserved};
+use kata::sync::Arc;
+use kata::thread;
+use treiber_stack::Stack;
+
+use super::parcel::{Parcel, Shelf};
+
+type Parcels = Arc<Stack<Parcel>>;
+
+/// All executions, with an eye on the memory that is left in the end.
+fn explore<F: Fn() + Send + Sync + 'static>(model: F) {
+    Exhaustive::new().no_leaks().run(model);
+}
+
+/// A stack that holds the first `filled` parcels of the shelf: 1 at the bottom, `filled` on top.
+fn shared(shelf: &'static Shelf, filled: usize) -> Parcels {
+    let stack = Stack::new();
+    for id in 1..=filled {
+        stack.push(shelf.pack(id));
+    }
+    Arc::new(stack)
+}
+
+/// What one thread of a model does; it returns what it has popped.
+type Script = fn(&Stack<Parcel>, &'static Shelf) -> Vec<usize>;
+
+/// Runs the scripts at the same time, number `first` on this thread, and returns what each has popped.
+///
+/// A check lets each kind of its scripts go first once. Of an atomic the engine remembers the last access alone: when a
+/// push looks at the top and exchanges it, the look hides that a pop has looked before, and the execution in which the
+/// push comes first is never tried. With the roles changed it is.
+fn race<const N: usize>(
+    first: usize,
+    stack: &Parcels,
+    shelf: &'static Shelf,
+    scripts: [Script; N],
+) -> [Vec<usize>; N] {
+    let others: Vec<_> = (1..N)
+        .map(|distance| {
+            let script = scripts[(first + distance) % N];
+            let stack = stack.clone();
+            thread::spawn(move || script(&stack, shelf))
+        })
+        .collect();
+    let here = scripts[first](stack, shelf);
+    let mut popped: Vec<_> = others
+        .into_iter()
+        .map(|other| other.join().unwrap())
+        .collect();
+    popped.insert(0, here);
+    popped.rotate_right(first);
+    popped.try_into().expect("each script returns once")
+}
+
+fn pop(stack: &Stack<Parcel>) -> Option<usize> {
+    stack.pop().map(Parcel::open)
+}
+
+/// Some of the scripts.
+fn pops_once(stack: &Stack<Parcel>, _shelf: &'static Shelf) -> Vec<usize> {
+    pop(stack).into_iter().collect()
+}
+
+fn pops_twice(stack: &Stack<Parcel>, _shelf: &'static Shelf) -> Vec<usize> {
+    pop(stack).into_iter().chain(pop(stack)).collect()
+}
+
+/// What is left in the stack, from the top. Of a stack without an end, the beginning.
+fn rest(stack: &Stack<Parcel>) -> Vec<usize> {
+    iter::from_fn(|| pop(stack)).take(10).collect()
+}
+
+/// The end of a model: all parcels up to `pushed` were pushed, and `popped` were popped.
+fn settle(
+    shelf: &'static Shelf,
+    stack: Parcels,
+    pushed: usize,
+    popped: impl IntoIterator<Item = usize>,
+) {
+    let popped: Vec<_> = popped.into_iter().chain(rest(&stack)).collect();
+    assert_conserved(1..=pushed, popped);
+    assert!(
+        stack.is_empty(),
+        "everything was popped, and the stack says that there is something left"
+    );
+    drop(stack);
+    shelf.assert_all_dropped_once();
+}
+
+#[test]
+fn who_pops_a_value_sees_what_its_pusher_wrote() {
+    let shelf = Shelf::new();
+    for first in 0..2 {
+        explore(move || {
+            let stack = shared(shelf, 0);
+            let pushes: Script = |stack, shelf| {
+                stack.push(shelf.pack(1));
+                vec![]
+            };
+            let [_, popped] = race(first, &stack, shelf, [pushes, pops_once]);
+            settle(shelf, stack, 1, popped);
+        });
+    }
+}
+
+#[test]
+fn who_tries_again_sees_what_the_pusher_wrote() {
+    // The push may come between the pop's look at the top and its exchange: then the pop must look again, and properly.
+    let shelf = Shelf::new();
+    for first in 0..2 {
+        explore(move || {
+            let stack = shared(shelf, 1);
+            let pushes: Script = |stack, shelf| {
+                stack.push(shelf.pack(2));
+                vec![]
+            };
+            let [_, popped] = race(first, &stack, shelf, [pushes, pops_once]);
+            assert_eq!(
+                popped.len(),
+                1,
+                "pop says that the stack is empty, yet it never was: its caller goes home with work left"
+            );
+            settle(shelf, stack, 2, popped);
+        });
+    }
+}
+
+#[test]
+fn who_pops_an_uncovered_value_sees_what_its_pusher_wrote() {
+    // Value 1 comes to the top twice: by its push, and when another thread pops value 2.
+    let shelf = Shelf::new();
+    for first in 0..3 {
+        explore(move || {
+            let stack = shared(shelf, 0);
+            let pushes: Script = |stack, shelf| {
+                stack.push(shelf.pack(1));
+                stack.push(shelf.pack(2));
+                vec![]
+            };
+            let popped = race(first, &stack, shelf, [pushes, pops_once, pops_once]);
+            settle(shelf, stack, 2, popped.concat());
+        });
+    }
+}
+
+#[test]
+fn pushes_at_the_same_time_lose_nothing() {
+    let shelf = Shelf::new();
+    for first in 0..2 {
+        explore(move || {
+            let stack = shared(shelf, 0);
+            let pushes_two: Script = |stack, shelf| {
+                stack.push(shelf.pack(1));
+                stack.push(shelf.pack(2));
+                vec![]
+            };
+            let pushes_one: Script = |stack, shelf| {
+                stack.push(shelf.pack(3));
+                vec![]
+            };
+            race(first, &stack, shelf, [pushes_two, pushes_one]);
+            let rest = rest(&stack);
+            let place = |id| rest.iter().position(|&other| other == id);
+            assert!(
+                place(2) < place(1),
+                "one thread pushed 1 and then 2; out came, from the top, {rest:?}: not last in, first out"
+            );
+            settle(shelf, stack, 3, rest);
+        });
+    }
+}
+
+#[test]
+fn pops_at_the_same_time_take_different_values() {
+    let shelf = Shelf::new();
+    for first in 0..2 {
+        explore(move || {
+            let stack = shared(shelf, 3);
+            let [two, one] = race(first, &stack, shelf, [pops_twice, pops_once]);
+            assert!(
+                two.len() == 2 && one.len() == 1,
+                "three values and three pops, and one of them was told that the stack is empty"
+            );
+            assert!(
+                two[0] > two[1],
+                "one thread popped {two:?}, and nobody pushed meanwhile: not last in, first out"
+            );
+            settle(shelf, stack, 3, [two, one].concat());
+        });
+    }
+}
+
+#[test]
+fn of_three_pops_two_take_the_two_values() {
+    let shelf = Shelf::new();
+    explore(move || {
+        let stack = shared(shelf, 2);
+        let popped = race(0, &stack, shelf, [pops_once, pops_once, pops_once]).concat();
+        assert_eq!(
+            popped.len(),
+            2,
+            "two values, three pops, and out came {popped:?}"
+        );
+        settle(shelf, stack, 2, popped);
+    });
+}
+
+#[test]
+fn a_thread_finds_what_it_has_pushed() {
+    // The other thread only pushes.
+    let shelf = Shelf::new();
+    for first in 0..2 {
+        explore(move || {
+            let stack = shared(shelf, 0);
+            let pushes: Script = |stack, shelf| {
+                stack.push(shelf.pack(1));
+                vec![]
+            };
+            let pushes_and_pops: Script = |stack, shelf| {
+                stack.push(shelf.pack(2));
+                assert!(
+                    !stack.is_empty(),
+                    "this thread has pushed a value, nobody pops, and the stack says that it is empty"
+                );
+                pops_once(stack, shelf)
+            };
+            let [_, popped] = race(first, &stack, shelf, [pushes, pushes_and_pops]);
+            assert_eq!(
+                popped.len(),
+                1,
+                "this thread has pushed a value, nobody else pops, and pop finds nothing"
+            );
+            settle(shelf, stack, 2, popped);
+        });
+    }
+}
+
+#[test]
+fn a_push_and_two_pops_at_the_same_time_lose_nothing() {
+    let shelf = Shelf::new();
+    for first in 0..2 {
+        explore(move || {
+            let stack = shared(shelf, 1);
+            let pushes: Script = |stack, shelf| {
+                stack.push(shelf.pack(2));
+                vec![]
+            };
+            let popped = race(first, &stack, shelf, [pushes, pops_once, pops_once]);
+            settle(shelf, stack, 2, popped.concat());
+        });
+    }
+}
+
+#[test]
+fn a_stack_that_looks_as_before_is_not_taken_for_the_same() {
+    // While one pop stands between its look and its exchange, the other thread pops twice and pushes. If the memory of
+    // the first node is on top again, with another one below it, the exchange must not succeed.
+    let shelf = Shelf::new();
+    for first in 0..2 {
+        explore(move || {
+            let stack = shared(shelf, 2);
+            let pops_twice_and_pushes: Script = |stack, shelf| {
+                let popped = pops_twice(stack, shelf);
+                stack.push(shelf.pack(3));
+                popped
+            };
+            let popped = race(first, &stack, shelf, [pops_twice_and_pushes, pops_once]);
+            settle(shelf, stack, 3, popped.concat());
+        });
+    }
+}
+
+#[test]
+fn the_values_left_are_dropped_with_the_stack() {
+    // Each thread lets go of the stack when it is done, and whoever is last drops it. Two values are left.
+    let shelf = Shelf::new();
+    explore(move || {
+        let stack = shared(shelf, 2);
+        let other = {
+            let stack = stack.clone();
+            thread::spawn(move || {
+                stack.push(shelf.pack(3));
+                drop(stack.pop());
+            })
+        };
+        stack.push(shelf.pack(4));
+        drop(stack.pop());
+        drop(stack);
+        other.join().unwrap();
+        shelf.assert_all_dropped_once();
+    });
+}

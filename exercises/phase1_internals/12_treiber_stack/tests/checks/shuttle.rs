@@ -1,0 +1,93 @@
+//! Random, reproducible schedules of more threads and more operations than the exhaustive checks can afford.
+//!
+//! Decides whether values are lost, invented, handed out twice or leaked when four threads push and pop in any order, and
+//! whether memory is touched after it was freed.
+//! Does not decide orderings: here every atomic access is sequentially consistent. Does not decide everything: it samples.
+
+use std::iter;
+
+use kata::check::{Randomized, assert_conserved};
+use kata::sync::Arc;
+use kata::thread;
+use treiber_stack::Stack;
+
+use super::parcel::{Parcel, Shelf};
+
+const THREADS: usize = 4;
+
+/// Runs `script` on `THREADS` threads over a stack that holds the parcels before number `filled`. The script gets the
+/// number of its thread and returns what it popped. In the end all parcels before number `pushed` must have come out once.
+fn conserve<F>(shelf: &'static Shelf, filled: usize, pushed: usize, script: F)
+where
+    F: Fn(usize, &Stack<Parcel>) -> Vec<usize> + Copy + Send + 'static,
+{
+    let stack = Arc::new(Stack::new());
+    for id in 0..filled {
+        stack.push(shelf.pack(id));
+    }
+    let threads: Vec<_> = (0..THREADS)
+        .map(|thread| {
+            let stack = stack.clone();
+            thread::spawn(move || script(thread, &stack))
+        })
+        .collect();
+    let mut popped = Vec::new();
+    for thread in threads {
+        popped.extend(thread.join().unwrap());
+    }
+    popped.extend(iter::from_fn(|| pop(&stack)).take(2 * pushed));
+    assert_conserved(0..pushed, popped);
+    drop(stack);
+    shelf.assert_all_dropped_once();
+}
+
+fn pop(stack: &Stack<Parcel>) -> Option<usize> {
+    stack.pop().map(Parcel::open)
+}
+
+#[test]
+fn pushes_and_pops_in_turn_lose_nothing() {
+    let shelf = Shelf::new();
+    Randomized::new().no_leaks().run(move || {
+        conserve(shelf, 0, 3 * THREADS, move |thread, stack| {
+            let mut popped = Vec::new();
+            for number in 0..3 {
+                stack.push(shelf.pack(3 * thread + number));
+                popped.extend(pop(stack));
+            }
+            popped
+        });
+    });
+}
+
+#[test]
+fn many_pops_of_few_values_take_each_once() {
+    let shelf = Shelf::new();
+    Randomized::new().no_leaks().run(move || {
+        conserve(shelf, 6, 6, |_thread, stack| {
+            let popped: Vec<_> = (0..3).filter_map(|_| pop(stack)).collect();
+            assert!(
+                popped.is_sorted_by(|above, below| above > below),
+                "one thread popped {popped:?}, and nobody pushed meanwhile: not last in, first out"
+            );
+            popped
+        });
+    });
+}
+
+#[test]
+fn two_pops_and_a_push_in_turn_lose_nothing() {
+    // The pattern that makes a recycled node dangerous.
+    let shelf = Shelf::new();
+    Randomized::new().no_leaks().run(move || {
+        conserve(shelf, 6, 6 + 2 * THREADS, move |thread, stack| {
+            let mut popped = Vec::new();
+            for number in 0..2 {
+                popped.extend(pop(stack));
+                popped.extend(pop(stack));
+                stack.push(shelf.pack(6 + 2 * thread + number));
+            }
+            popped
+        });
+    });
+}
