@@ -135,6 +135,8 @@ fn shout(report: &Report) {
 pub(super) fn begin_execution() {
     install_hook();
     record::begin_execution();
+    let _aside = crate::watch::aside();
+    crate::engine::begin_thread(0);
     FAILED.set(None);
 }
 

@@ -47,23 +47,7 @@ mod allocations;
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 pub use allocations::{Count, Counting, allocations_in, live_blocks, live_bytes};
 
-/// Operations that the current model thread has performed in this execution.
 #[cfg(any(feature = "loom", feature = "shuttle"))]
-pub fn operation_count() -> usize {
-    count(|_| true)
-}
-
-/// Read-modify-writes, failed ones included, that the current model thread has performed in this execution.
+mod traffic;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
-pub fn rmw_count() -> usize {
-    count(|op| matches!(op, crate::record::Op::Rmw { .. }))
-}
-
-#[cfg(any(feature = "loom", feature = "shuttle"))]
-fn count(wanted: impl Fn(&crate::record::Op) -> bool) -> usize {
-    let thread = crate::record::current();
-    crate::record::with(|record| {
-        let own = record.events.iter().filter(|event| event.thread == thread);
-        own.filter(|event| wanted(&event.op)).count()
-    })
-}
+pub use traffic::{misses, rmw_count, steps};

@@ -6,11 +6,19 @@
 //! - **Atomicity of read-modify-writes** (loom issue 254: a plain store may slip between the read and the write of
 //!   another thread's `swap`). Once an atomic has seen a successful read-modify-write in an execution, a store to it
 //!   is done as a swap.
+//! - **Park tokens.** loom's own token is lost on a thread that yields, wakes a thread that waits for something else (a
+//!   `join` then fails an assertion of loom's), and orders memory before it is taken. Here a token is an atomic of the
+//!   model: `unpark` gives it with Release, `park` takes it with Acquire and blocks only while there is none.
+//! - **Hidden loads.** loom remembers one last access of each atomic, so that a thread's own load hides an earlier load of
+//!   another thread from the store that follows: of `x.load()` beside `x.load(); x.swap(1)` it explores one execution.
+//!   Every load passes a [`Turnstile`] first.
 //!
 //! The adversary strikes in a pass of its own, once for each call site and thread, so that the state space stays small.
 
 use crate::record::{self, Mapping, Site};
-use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Release, SeqCst};
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
 
 pub(crate) use loom::{sync, thread};
 
@@ -129,11 +137,83 @@ pub(crate) fn modified(object: u32) {
     record::note_modified(object);
 }
 
+/// What every load of an atomic passes through first.
+///
+/// All accesses to the turnstile depend on each other, so the order of two loads is explored as if it mattered: by way of
+/// it the checker finds the executions that it would overlook (see above). It orders no memory and carries no value.
+#[derive(Debug)]
+pub(crate) struct Turnstile(loom::sync::atomic::AtomicU8);
+
+impl Turnstile {
+    pub(crate) fn new() -> Self {
+        Self(loom::sync::atomic::AtomicU8::new(0))
+    }
+
+    pub(crate) fn pass(&self) {
+        if record::running() && record::pass().mapping != Mapping::Raw {
+            self.0.swap(0, Relaxed);
+        }
+    }
+}
+
 /// Whether an operation that may fail or return without cause does so here.
 pub(crate) fn strikes(site: Site) -> bool {
     // The note of the strike is the record's, not a leak of the code under test.
     let _aside = crate::watch::aside();
     record::first_strike(site)
+}
+
+/// What `unpark` makes available and `park` takes.
+struct Token {
+    available: loom::sync::atomic::AtomicU8,
+    /// The thread is blocked in `park` and nowhere else.
+    parked: Cell<bool>,
+}
+
+thread_local! {
+    /// The tokens of the threads of the running execution.
+    static TOKENS: RefCell<Vec<Rc<Token>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Gives a thread about to begin its token. Called where it happens before all that the thread and its handles do.
+pub(crate) fn begin_thread(index: usize) {
+    let token = Rc::new(Token {
+        available: loom::sync::atomic::AtomicU8::new(0),
+        parked: Cell::new(false),
+    });
+    TOKENS.with_borrow_mut(|tokens| {
+        tokens.truncate(index);
+        tokens.push(token);
+    });
+}
+
+fn token(index: usize) -> Rc<Token> {
+    TOKENS.with_borrow(|tokens| tokens[index].clone())
+}
+
+/// Waits until the token of the thread, which is the current one, is available, and takes it.
+pub(crate) fn park(index: usize) {
+    if record::pass().mapping == Mapping::Raw {
+        return thread::park();
+    }
+    let token = token(index);
+    // Nobody runs between the look at the token and the block: the engine switches before an operation, not after it.
+    while token.available.swap(0, Acquire) == 0 {
+        token.parked.set(true);
+        thread::park();
+    }
+}
+
+/// Makes the token of a thread available.
+pub(crate) fn unpark(thread: &thread::Thread, index: usize) {
+    if record::pass().mapping == Mapping::Raw {
+        return thread.unpark();
+    }
+    let token = token(index);
+    token.available.swap(1, Release);
+    if token.parked.replace(false) {
+        thread.unpark();
+    }
 }
 
 /// Reads the value of an atomic nobody else can reach; loom checks that nobody else does.

@@ -117,9 +117,12 @@ impl<T> Word for *mut T {
     }
 }
 
-/// A pointer that was read from freed memory gives itself away when it is passed on.
+/// A pointer that was read from freed memory gives itself away when it is passed on, also with a tag in its spare bits:
+/// five bytes of the pattern in a row are enough.
 fn reject_poison(value: Value) {
-    if value.bits == watch::POISON && record::running() {
+    const RUN: u64 = 0xFF_FFFF_FFFF;
+    let poisoned = |shift| (value.bits >> shift) & RUN == watch::POISON & RUN;
+    if [0, 8, 16, 24].into_iter().any(poisoned) && record::running() {
         fail(
             "use after free",
             "The value this step passes on was read from memory that had already been freed.",
@@ -153,6 +156,7 @@ pub mod atomic {
             pub struct $name $(<$generic>)? {
                 raw: std::mem::ManuallyDrop<engine::atomic::$name $(<$generic>)?>,
                 tag: Tag,
+                turnstile: engine::Turnstile,
                 /// What `get_mut` lends out, and the value it had then; written back by the next operation.
                 lent: std::cell::UnsafeCell<Option<($type, $type)>>,
             }
@@ -171,6 +175,7 @@ pub mod atomic {
                     Self {
                         raw: std::mem::ManuallyDrop::new(engine::atomic::$name::new(value)),
                         tag: Tag::new(stringify!($name), Location::caller(), Some(value.value())),
+                        turnstile: engine::Turnstile::new(),
                         lent: std::cell::UnsafeCell::new(None),
                     }
                 }
@@ -199,6 +204,7 @@ pub mod atomic {
                     let _aside = watch::aside();
                     let thread = record::current();
                     self.begin(Op::Load { order, value: None }, Location::caller());
+                    self.turnstile.pass();
                     engine::before(order);
                     let loaded = self.raw.load(engine::load_order(order));
                     engine::after(order);
@@ -295,6 +301,7 @@ pub mod atomic {
                     let order = if strike { failure } else { success };
                     engine::before(order);
                     let outcome = if strike {
+                        self.turnstile.pass();
                         Err(self.raw.load(engine::load_order(failure)))
                     } else {
                         self.raw.compare_exchange(
@@ -688,6 +695,11 @@ pub mod thread {
     }
 
     impl Thread {
+        /// The thread's place in the record.
+        pub(crate) fn index(&self) -> usize {
+            self.index
+        }
+
         /// The thread's identity.
         pub fn id(&self) -> ThreadId {
             self.raw.id()
@@ -704,7 +716,7 @@ pub mod thread {
             let _aside = watch::aside();
             let thread = record::current();
             record::begin(NO_OBJECT, Op::Unpark(self.index), Location::caller());
-            self.raw.unpark();
+            engine::unpark(&self.raw, self.index);
             record::commit(thread, |_| {});
         }
     }
@@ -728,7 +740,7 @@ pub mod thread {
         record::begin(NO_OBJECT, Op::Park { spurious: strike }, site);
         // A strike comes at any time, also before anybody else has done anything: it does not yield.
         if !strike {
-            raw::park();
+            engine::park(thread);
         }
         record::commit(thread, |_| {});
     }
@@ -787,6 +799,7 @@ pub mod thread {
         let _aside = watch::aside();
         let parent = record::current();
         let index = record::thread(name.as_deref());
+        engine::begin_thread(index);
         record::begin(NO_OBJECT, Op::Spawn(index), site);
         let run = move || {
             record::set_current(index);

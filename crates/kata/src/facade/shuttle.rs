@@ -42,12 +42,34 @@ pub(crate) fn stores_as_swap(_object: u32) -> bool {
 
 pub(crate) fn modified(_object: u32) {}
 
+/// Nothing: no access hides another one from the scheduler.
+#[derive(Debug)]
+pub(crate) struct Turnstile;
+
+impl Turnstile {
+    pub(crate) fn new() -> Self {
+        Self
+    }
+
+    pub(crate) fn pass(&self) {}
+}
+
 /// Whether an operation that may fail or return without cause does so here: one time in eight.
 pub(crate) fn strikes(_site: Site) -> bool {
     record::running() && record::pass().adversary && {
         let _aside = crate::watch::aside();
         shuttle::rand::thread_rng().next_u64().is_multiple_of(8)
     }
+}
+
+pub(crate) fn begin_thread(_index: usize) {}
+
+pub(crate) fn park(_index: usize) {
+    thread::park();
+}
+
+pub(crate) fn unpark(thread: &thread::Thread, _index: usize) {
+    thread.unpark();
 }
 
 /// Reads the value of an atomic nobody else can reach.

@@ -295,6 +295,23 @@ pub fn coherence() -> impl Fn() {
     }
 }
 
+/// A load beside a thread that loads and then stores: it may come before the store or after it. It is wrong to count on
+/// the former.
+pub fn hidden_load() -> impl Fn() {
+    move || {
+        let pair = Pair::new();
+        let writer = {
+            let pair = pair.clone();
+            thread::spawn(move || {
+                pair.x.load(Relaxed);
+                pair.x.swap(1, Relaxed);
+            })
+        };
+        assert_eq!(pair.x.load(Relaxed), 0, "the store came first");
+        writer.join().unwrap();
+    }
+}
+
 /// The same for two atomics, which promises nothing without an ordering.
 pub fn coherence_of_two(store: Ordering, load: Ordering) -> impl Fn() {
     move || {
