@@ -34,31 +34,21 @@ fn shared(shelf: &'static Shelf, filled: usize) -> Parcels {
 /// What one thread of a model does; it returns what it has popped.
 type Script = fn(&Stack<Parcel>, &'static Shelf) -> Vec<usize>;
 
-/// Runs the scripts at the same time, number `first` on this thread, and returns what each has popped.
-///
-/// A check lets each kind of its scripts go first once. Of an atomic the engine remembers the last access alone: when a
-/// push looks at the top and exchanges it, the look hides that a pop has looked before, and the execution in which the
-/// push comes first is never tried. With the roles changed it is.
+/// Runs the scripts at the same time, the first on this thread, and returns what each has popped.
 fn race<const N: usize>(
-    first: usize,
     stack: &Parcels,
     shelf: &'static Shelf,
     scripts: [Script; N],
 ) -> [Vec<usize>; N] {
-    let others: Vec<_> = (1..N)
-        .map(|distance| {
-            let script = scripts[(first + distance) % N];
+    let others: Vec<_> = scripts[1..]
+        .iter()
+        .map(|&script| {
             let stack = stack.clone();
             thread::spawn(move || script(&stack, shelf))
         })
         .collect();
-    let here = scripts[first](stack, shelf);
-    let mut popped: Vec<_> = others
-        .into_iter()
-        .map(|other| other.join().unwrap())
-        .collect();
-    popped.insert(0, here);
-    popped.rotate_right(first);
+    let mut popped = vec![scripts[0](stack, shelf)];
+    popped.extend(others.into_iter().map(|other| other.join().unwrap()));
     popped.try_into().expect("each script returns once")
 }
 
@@ -100,104 +90,94 @@ fn settle(
 #[test]
 fn who_pops_a_value_sees_what_its_pusher_wrote() {
     let shelf = Shelf::new();
-    for first in 0..2 {
-        explore(move || {
-            let stack = shared(shelf, 0);
-            let pushes: Script = |stack, shelf| {
-                stack.push(shelf.pack(1));
-                vec![]
-            };
-            let [_, popped] = race(first, &stack, shelf, [pushes, pops_once]);
-            settle(shelf, stack, 1, popped);
-        });
-    }
+    explore(move || {
+        let stack = shared(shelf, 0);
+        let pushes: Script = |stack, shelf| {
+            stack.push(shelf.pack(1));
+            vec![]
+        };
+        let [_, popped] = race(&stack, shelf, [pushes, pops_once]);
+        settle(shelf, stack, 1, popped);
+    });
 }
 
 #[test]
 fn who_tries_again_sees_what_the_pusher_wrote() {
     // The push may come between the pop's look at the top and its exchange: then the pop must look again, and properly.
     let shelf = Shelf::new();
-    for first in 0..2 {
-        explore(move || {
-            let stack = shared(shelf, 1);
-            let pushes: Script = |stack, shelf| {
-                stack.push(shelf.pack(2));
-                vec![]
-            };
-            let [_, popped] = race(first, &stack, shelf, [pushes, pops_once]);
-            assert_eq!(
-                popped.len(),
-                1,
-                "pop says that the stack is empty, yet it never was: its caller goes home with work left"
-            );
-            settle(shelf, stack, 2, popped);
-        });
-    }
+    explore(move || {
+        let stack = shared(shelf, 1);
+        let pushes: Script = |stack, shelf| {
+            stack.push(shelf.pack(2));
+            vec![]
+        };
+        let [_, popped] = race(&stack, shelf, [pushes, pops_once]);
+        assert_eq!(
+            popped.len(),
+            1,
+            "pop says that the stack is empty, yet it never was: its caller goes home with work left"
+        );
+        settle(shelf, stack, 2, popped);
+    });
 }
 
 #[test]
 fn who_pops_an_uncovered_value_sees_what_its_pusher_wrote() {
     // Value 1 comes to the top twice: by its push, and when another thread pops value 2.
     let shelf = Shelf::new();
-    for first in 0..3 {
-        explore(move || {
-            let stack = shared(shelf, 0);
-            let pushes: Script = |stack, shelf| {
-                stack.push(shelf.pack(1));
-                stack.push(shelf.pack(2));
-                vec![]
-            };
-            let popped = race(first, &stack, shelf, [pushes, pops_once, pops_once]);
-            settle(shelf, stack, 2, popped.concat());
-        });
-    }
+    explore(move || {
+        let stack = shared(shelf, 0);
+        let pushes: Script = |stack, shelf| {
+            stack.push(shelf.pack(1));
+            stack.push(shelf.pack(2));
+            vec![]
+        };
+        let popped = race(&stack, shelf, [pushes, pops_once, pops_once]);
+        settle(shelf, stack, 2, popped.concat());
+    });
 }
 
 #[test]
 fn pushes_at_the_same_time_lose_nothing() {
     let shelf = Shelf::new();
-    for first in 0..2 {
-        explore(move || {
-            let stack = shared(shelf, 0);
-            let pushes_two: Script = |stack, shelf| {
-                stack.push(shelf.pack(1));
-                stack.push(shelf.pack(2));
-                vec![]
-            };
-            let pushes_one: Script = |stack, shelf| {
-                stack.push(shelf.pack(3));
-                vec![]
-            };
-            race(first, &stack, shelf, [pushes_two, pushes_one]);
-            let rest = rest(&stack);
-            let place = |id| rest.iter().position(|&other| other == id);
-            assert!(
-                place(2) < place(1),
-                "one thread pushed 1 and then 2; out came, from the top, {rest:?}: not last in, first out"
-            );
-            settle(shelf, stack, 3, rest);
-        });
-    }
+    explore(move || {
+        let stack = shared(shelf, 0);
+        let pushes_two: Script = |stack, shelf| {
+            stack.push(shelf.pack(1));
+            stack.push(shelf.pack(2));
+            vec![]
+        };
+        let pushes_one: Script = |stack, shelf| {
+            stack.push(shelf.pack(3));
+            vec![]
+        };
+        race(&stack, shelf, [pushes_two, pushes_one]);
+        let rest = rest(&stack);
+        let place = |id| rest.iter().position(|&other| other == id);
+        assert!(
+            place(2) < place(1),
+            "one thread pushed 1 and then 2; out came, from the top, {rest:?}: not last in, first out"
+        );
+        settle(shelf, stack, 3, rest);
+    });
 }
 
 #[test]
 fn pops_at_the_same_time_take_different_values() {
     let shelf = Shelf::new();
-    for first in 0..2 {
-        explore(move || {
-            let stack = shared(shelf, 3);
-            let [two, one] = race(first, &stack, shelf, [pops_twice, pops_once]);
-            assert!(
-                two.len() == 2 && one.len() == 1,
-                "three values and three pops, and one of them was told that the stack is empty"
-            );
-            assert!(
-                two[0] > two[1],
-                "one thread popped {two:?}, and nobody pushed meanwhile: not last in, first out"
-            );
-            settle(shelf, stack, 3, [two, one].concat());
-        });
-    }
+    explore(move || {
+        let stack = shared(shelf, 3);
+        let [two, one] = race(&stack, shelf, [pops_twice, pops_once]);
+        assert!(
+            two.len() == 2 && one.len() == 1,
+            "three values and three pops, and one of them was told that the stack is empty"
+        );
+        assert!(
+            two[0] > two[1],
+            "one thread popped {two:?}, and nobody pushed meanwhile: not last in, first out"
+        );
+        settle(shelf, stack, 3, [two, one].concat());
+    });
 }
 
 #[test]
@@ -205,7 +185,7 @@ fn of_three_pops_two_take_the_two_values() {
     let shelf = Shelf::new();
     explore(move || {
         let stack = shared(shelf, 2);
-        let popped = race(0, &stack, shelf, [pops_once, pops_once, pops_once]).concat();
+        let popped = race(&stack, shelf, [pops_once, pops_once, pops_once]).concat();
         assert_eq!(
             popped.len(),
             2,
@@ -219,46 +199,42 @@ fn of_three_pops_two_take_the_two_values() {
 fn a_thread_finds_what_it_has_pushed() {
     // The other thread only pushes.
     let shelf = Shelf::new();
-    for first in 0..2 {
-        explore(move || {
-            let stack = shared(shelf, 0);
-            let pushes: Script = |stack, shelf| {
-                stack.push(shelf.pack(1));
-                vec![]
-            };
-            let pushes_and_pops: Script = |stack, shelf| {
-                stack.push(shelf.pack(2));
-                assert!(
-                    !stack.is_empty(),
-                    "this thread has pushed a value, nobody pops, and the stack says that it is empty"
-                );
-                pops_once(stack, shelf)
-            };
-            let [_, popped] = race(first, &stack, shelf, [pushes, pushes_and_pops]);
-            assert_eq!(
-                popped.len(),
-                1,
-                "this thread has pushed a value, nobody else pops, and pop finds nothing"
+    explore(move || {
+        let stack = shared(shelf, 0);
+        let pushes: Script = |stack, shelf| {
+            stack.push(shelf.pack(1));
+            vec![]
+        };
+        let pushes_and_pops: Script = |stack, shelf| {
+            stack.push(shelf.pack(2));
+            assert!(
+                !stack.is_empty(),
+                "this thread has pushed a value, nobody pops, and the stack says that it is empty"
             );
-            settle(shelf, stack, 2, popped);
-        });
-    }
+            pops_once(stack, shelf)
+        };
+        let [_, popped] = race(&stack, shelf, [pushes, pushes_and_pops]);
+        assert_eq!(
+            popped.len(),
+            1,
+            "this thread has pushed a value, nobody else pops, and pop finds nothing"
+        );
+        settle(shelf, stack, 2, popped);
+    });
 }
 
 #[test]
 fn a_push_and_two_pops_at_the_same_time_lose_nothing() {
     let shelf = Shelf::new();
-    for first in 0..2 {
-        explore(move || {
-            let stack = shared(shelf, 1);
-            let pushes: Script = |stack, shelf| {
-                stack.push(shelf.pack(2));
-                vec![]
-            };
-            let popped = race(first, &stack, shelf, [pushes, pops_once, pops_once]);
-            settle(shelf, stack, 2, popped.concat());
-        });
-    }
+    explore(move || {
+        let stack = shared(shelf, 1);
+        let pushes: Script = |stack, shelf| {
+            stack.push(shelf.pack(2));
+            vec![]
+        };
+        let popped = race(&stack, shelf, [pushes, pops_once, pops_once]);
+        settle(shelf, stack, 2, popped.concat());
+    });
 }
 
 #[test]
@@ -266,18 +242,16 @@ fn a_stack_that_looks_as_before_is_not_taken_for_the_same() {
     // While one pop stands between its look and its exchange, the other thread pops twice and pushes. If the memory of
     // the first node is on top again, with another one below it, the exchange must not succeed.
     let shelf = Shelf::new();
-    for first in 0..2 {
-        explore(move || {
-            let stack = shared(shelf, 2);
-            let pops_twice_and_pushes: Script = |stack, shelf| {
-                let popped = pops_twice(stack, shelf);
-                stack.push(shelf.pack(3));
-                popped
-            };
-            let popped = race(first, &stack, shelf, [pops_twice_and_pushes, pops_once]);
-            settle(shelf, stack, 3, popped.concat());
-        });
-    }
+    explore(move || {
+        let stack = shared(shelf, 2);
+        let pops_twice_and_pushes: Script = |stack, shelf| {
+            let popped = pops_twice(stack, shelf);
+            stack.push(shelf.pack(3));
+            popped
+        };
+        let popped = race(&stack, shelf, [pops_twice_and_pushes, pops_once]);
+        settle(shelf, stack, 3, popped.concat());
+    });
 }
 
 #[test]
