@@ -47,6 +47,16 @@ pub fn build(
     stopped: &dyn Fn() -> bool,
     watch: &dyn Watch,
 ) -> Result<Vec<Built>> {
+    let built = build_with_warnings(request, stopped, watch)?;
+    Ok(built.into_iter().map(|(built, _)| built).collect())
+}
+
+/// As [`build`], with what the compiler warned of.
+pub fn build_with_warnings(
+    request: &Request<'_>,
+    stopped: &dyn Fn() -> bool,
+    watch: &dyn Watch,
+) -> Result<Vec<(Built, Vec<String>)>> {
     let buildable: Vec<&Package> = request
         .packages
         .iter()
@@ -62,15 +72,14 @@ pub fn build(
     let mut built = Vec::with_capacity(request.packages.len());
     for &package in request.packages {
         let dir = fs::canonicalize(&package.dir).unwrap_or_else(|_| package.dir.clone());
+        let warnings = said.warnings.get(&dir).cloned().unwrap_or_default();
         if let Some(binary) = said.binaries.get(&dir) {
-            built.push(Built::Binary(binary.clone()));
+            built.push((Built::Binary(binary.clone()), warnings));
         } else if let Some(errors) = said.errors.get(&dir) {
-            built.push(Built::DoesNotCompile(errors.join("\n")));
+            built.push((Built::DoesNotCompile(errors.join("\n")), warnings));
         } else if let Some(part) = missing_part(package) {
-            built.push(Built::DoesNotCompile(format!(
-                "{} has no {part}.",
-                package.dir.display()
-            )));
+            let error = format!("{} has no {part}.", package.dir.display());
+            built.push((Built::DoesNotCompile(error), warnings));
         } else {
             return Err(blame_someone_else(&said, package));
         }
@@ -170,6 +179,7 @@ fn command(request: &Request<'_>, packages: &[&Package]) -> Command {
 struct Said {
     binaries: HashMap<PathBuf, PathBuf>,
     errors: HashMap<PathBuf, Vec<String>>,
+    warnings: HashMap<PathBuf, Vec<String>>,
     noise: String,
 }
 
@@ -281,17 +291,28 @@ impl Said {
             }
             ("compiler-message", ..) => {
                 if let Some(diagnostic) = message.message
-                    && diagnostic.level.starts_with("error")
                     && let Some(rendered) = diagnostic.rendered
-                    && !rendered.starts_with("error: aborting due to")
+                    && !is_sum(&rendered)
                 {
-                    let errors = self.errors.entry(dir).or_default();
-                    if !errors.contains(&rendered) {
-                        errors.push(rendered);
+                    let said = if diagnostic.level.starts_with("error") {
+                        self.errors.entry(dir).or_default()
+                    } else if diagnostic.level == "warning" {
+                        self.warnings.entry(dir).or_default()
+                    } else {
+                        return;
+                    };
+                    if !said.contains(&rendered) {
+                        said.push(rendered);
                     }
                 }
             }
             _ => {}
         }
     }
+}
+
+/// Whether this only says how much was said before.
+fn is_sum(rendered: &str) -> bool {
+    rendered.starts_with("error: aborting due to")
+        || rendered.starts_with("warning: ") && rendered.trim_end().ends_with(" emitted")
 }

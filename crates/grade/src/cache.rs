@@ -142,7 +142,7 @@ fn crate_digest(dir: &Path) -> io::Result<String> {
 }
 
 /// Which compiler cargo will use, in its own words.
-fn compiler() -> Vec<u8> {
+pub(crate) fn compiler() -> Vec<u8> {
     let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
     let version = Command::new(rustc).arg("-vV").output();
     version.map_or_else(|_| Vec::new(), |output| output.stdout)
@@ -168,14 +168,14 @@ fn path_size_and_age(path: &Path) -> Option<String> {
 }
 
 /// Where the workspace's own crates are, for those who depend on them.
-struct LocalCrates {
+pub(crate) struct LocalCrates {
     root: PathBuf,
     shared: BTreeMap<String, PathBuf>,
     digests: Mutex<BTreeMap<PathBuf, String>>,
 }
 
 impl LocalCrates {
-    fn read(root: &Path) -> Self {
+    pub(crate) fn read(root: &Path) -> Self {
         let mut shared = BTreeMap::new();
         if let Some(manifest) = read_table(&root.join("Cargo.toml")) {
             let dependencies = manifest
@@ -196,7 +196,7 @@ impl LocalCrates {
     }
 
     /// The digest of a crate, found out once.
-    fn digest(&self, dir: &Path) -> io::Result<String> {
+    pub(crate) fn digest(&self, dir: &Path) -> io::Result<String> {
         let mut digests = self.digests.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(digest) = digests.get(dir) {
             return Ok(digest.clone());
@@ -207,7 +207,7 @@ impl LocalCrates {
     }
 
     /// `dir` and every folder of a crate that it is built with, directly or not.
-    fn used_by(&self, dir: &Path) -> Vec<PathBuf> {
+    pub(crate) fn used_by(&self, dir: &Path) -> Vec<PathBuf> {
         let mut found = vec![dir.to_path_buf()];
         let mut next = 0;
         while let Some(dir) = found.get(next).cloned() {

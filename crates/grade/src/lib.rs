@@ -10,11 +10,13 @@
 //! | [`pool`] | several tests at once |
 //! | [`cache`] | results that need not be found out twice |
 //! | [`grade`] | all of this for the selected exercises |
+//! | [`audit`] | the author's gate: the tests are tested |
 //! | [`result`] | the outcome as data: `--json` |
 //! | [`table`], [`progress`], [`junit`] | the outcome for people and for other tools |
 //!
 //! Nothing below `grade` writes to the terminal: progress goes to a [`watch::Watch`].
 
+pub mod audit;
 pub mod build;
 pub mod cache;
 pub mod course;

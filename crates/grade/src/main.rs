@@ -17,7 +17,7 @@ use grade::lock::Lock;
 use grade::progress::Progress;
 use grade::result::Report;
 use grade::table::Layout;
-use grade::{junit, process, table};
+use grade::{audit, junit, process, table};
 
 /// Grades your exercises: builds what you have started, runs every check in a process of its own, and says what holds
 /// and what to do next.
@@ -57,6 +57,35 @@ enum Verb {
     },
     /// For authors: record tests, Cargo.toml and stubs as the course's own in exercises/tests.lock
     Lock,
+    /// For authors: test the tests. The stub fails every check, every right solution passes, every wrong one is rejected
+    Audit(AuditOptions),
+}
+
+#[derive(clap::Args)]
+struct AuditOptions {
+    /// What to audit [default: everything]
+    #[arg(value_name = "EXERCISE|PHASE")]
+    selectors: Vec<String>,
+
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+
+    /// Leave out what was in order and has not changed since
+    #[arg(long)]
+    changed: bool,
+
+    /// Stop a check of a right solution after so many seconds; a wrong one is stopped earlier
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    hang_guard: Duration,
+
+    /// Build and run everything again, whatever is known already
+    #[arg(long)]
+    no_cache: bool,
+
+    /// How many checks run at once [default: the number of cores]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
 }
 
 #[derive(clap::Args)]
@@ -164,18 +193,24 @@ fn run(cli: &Cli) -> Result<u8> {
             ))?;
             Ok(0)
         }
+        Some(Verb::Audit(options)) => run_audit(&root, options),
         None => run_grade(&root, &cli.grade),
     }
 }
 
-fn run_grade(root: &Path, options: &GradeOptions) -> Result<u8> {
+/// Makes ready for running tests; the flag is set when the grader is to stop.
+fn prepare() -> Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))
             .map_err(|error| Error::new(format!("Signals cannot be handled: {error}"), ""))?;
     }
     process::adopt_orphans();
+    Ok(interrupted)
+}
 
+fn run_grade(root: &Path, options: &GradeOptions) -> Result<u8> {
+    let interrupted = prepare()?;
     let lock = Lock::read(root)?;
     let course = Course::read(root, &lock)?;
     let selected = course.select(&options.selectors)?;
@@ -214,6 +249,30 @@ fn run_grade(root: &Path, options: &GradeOptions) -> Result<u8> {
         })?;
     }
     Ok(report.exit_code(options.all))
+}
+
+fn run_audit(root: &Path, options: &AuditOptions) -> Result<u8> {
+    let lock = Lock::read(root)?;
+    let course = Course::read(root, &lock)?;
+    let selected = course.select(&options.selectors)?;
+    let plan = Plan {
+        target: Target::Solutions,
+        use_cache: !options.no_cache,
+        target_dir: target_dir(root),
+        hang_guard: options.hang_guard,
+        workers: options.jobs.map_or_else(cores, usize::from),
+        interrupted: prepare()?,
+    };
+    let progress = Progress::new();
+    let report = audit::audit(&course, &lock, &selected, options.changed, &plan, &progress);
+    progress.clear();
+    let report = report?;
+    print(&if options.json {
+        as_json(&report)
+    } else {
+        audit::table::render(&report)
+    })?;
+    Ok(report.exit_code())
 }
 
 fn find_course(named: Option<&Path>) -> Result<PathBuf> {

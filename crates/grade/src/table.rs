@@ -195,7 +195,7 @@ fn width_of(rows: &[Vec<String>]) -> usize {
     INDENT.len() + widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)
 }
 
-fn render_rows(text: &mut String, rows: &[Vec<String>]) {
+pub(crate) fn render_rows(text: &mut String, rows: &[Vec<String>]) {
     let widths = column_widths(rows);
     for row in rows {
         let cells: Vec<_> = row

@@ -1,0 +1,123 @@
+//! What an audit found, as data: `--json`, and what the table is made from.
+
+use serde::Serialize;
+
+/// What stands in `schema`.
+pub const SCHEMA: &str = "kata/audit/v1";
+
+/// The whole outcome.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// [`SCHEMA`].
+    pub schema: &'static str,
+    /// Whether nothing is wrong.
+    pub green: bool,
+    /// In the order of the course.
+    pub exercises: Vec<ExerciseReport>,
+}
+
+impl Report {
+    /// Sums up.
+    pub fn new(exercises: Vec<ExerciseReport>) -> Self {
+        Self {
+            schema: SCHEMA,
+            green: exercises.iter().all(ExerciseReport::is_green),
+            exercises,
+        }
+    }
+
+    /// 0 if nothing is wrong, 1 otherwise.
+    pub fn exit_code(&self) -> u8 {
+        u8::from(!self.green)
+    }
+}
+
+/// One exercise.
+#[derive(Debug, Default, Serialize)]
+pub struct ExerciseReport {
+    /// `1.04`.
+    pub id: String,
+    /// `spin_lock`.
+    pub name: String,
+    /// `phase1_internals/04_spin_lock`.
+    pub path: String,
+    /// Whether every test of the stub fails as it should, and its API is the solution's; nothing if it was not looked at.
+    pub stub: Option<bool>,
+    /// Whether the solution passes everything; nothing if it was not looked at.
+    pub solution: Option<bool>,
+    /// How many of the other right solutions are accepted.
+    pub alternatives: Tally,
+    /// How many of the author's wrong solutions are rejected as declared.
+    pub mutants: Tally,
+    /// How many weaker orderings are rejected.
+    pub orderings: Tally,
+    /// How many other generated variants are rejected.
+    pub generated: Tally,
+    /// How long it took.
+    pub seconds: f64,
+    /// What is wrong.
+    pub findings: Vec<Finding>,
+    /// Every variant, with what became of it.
+    pub variants: Vec<VariantReport>,
+}
+
+impl ExerciseReport {
+    /// Whether nothing is wrong.
+    pub fn is_green(&self) -> bool {
+        self.findings.is_empty()
+    }
+
+    /// Adds something that is wrong.
+    pub fn find(&mut self, subject: &str, problem: impl Into<String>) {
+        self.findings.push(Finding {
+            subject: subject.to_owned(),
+            problem: problem.into(),
+            ..Finding::default()
+        });
+    }
+}
+
+/// So many of so many.
+#[derive(Debug, Default, Clone, Copy, Serialize)]
+pub struct Tally {
+    /// As it should be.
+    pub good: usize,
+    /// Right although generated to be wrong, as the author says with a reason.
+    pub equivalent: usize,
+    /// In all.
+    pub total: usize,
+}
+
+/// Something that is wrong.
+#[derive(Debug, Default, Serialize)]
+pub struct Finding {
+    /// What it is about: `stub`, `mutant relaxed_unlock`.
+    pub subject: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// How the variant differs from the solution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub diff: Option<String>,
+    /// What an author may write into mutants.toml if the variant is right.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
+    /// How to try it by hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+}
+
+/// What became of a variant.
+#[derive(Debug, Serialize)]
+pub struct VariantReport {
+    /// `stub`, `solution`, `alternative`, `mutant`, `ordering`, `generated`.
+    pub role: &'static str,
+    /// Its name, or what it changes where.
+    pub name: String,
+    /// `accepted`, `rejected`, `survived`, `equivalent`, `does not compile`.
+    pub outcome: &'static str,
+    /// The test that rejected it, or `build`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// Whether that test had to be stopped.
+    pub hanging: bool,
+}
