@@ -22,6 +22,11 @@ fn explore<F: Fn() + Send + Sync + 'static>(model: F) {
     Exhaustive::new().no_leaks().run(model);
 }
 
+/// The same for three threads, which have too many executions with three preemptions.
+fn explore_three<F: Fn() + Send + Sync + 'static>(model: F) {
+    Exhaustive::new().preemptions(2).no_leaks().run(model);
+}
+
 /// A stack that holds the first `filled` parcels of the shelf: 1 at the bottom, `filled` on top.
 fn shared(shelf: &'static Shelf, filled: usize) -> Parcels {
     let stack = Stack::new();
@@ -125,7 +130,7 @@ fn who_tries_again_sees_what_the_pusher_wrote() {
 fn who_pops_an_uncovered_value_sees_what_its_pusher_wrote() {
     // Value 1 comes to the top twice: by its push, and when another thread pops value 2.
     let shelf = Shelf::new();
-    explore(move || {
+    explore_three(move || {
         let stack = shared(shelf, 0);
         let pushes: Script = |stack, shelf| {
             stack.push(shelf.pack(1));
@@ -183,7 +188,7 @@ fn pops_at_the_same_time_take_different_values() {
 #[test]
 fn of_three_pops_two_take_the_two_values() {
     let shelf = Shelf::new();
-    explore(move || {
+    explore_three(move || {
         let stack = shared(shelf, 2);
         let popped = race(&stack, shelf, [pops_once, pops_once, pops_once]).concat();
         assert_eq!(
@@ -226,7 +231,7 @@ fn a_thread_finds_what_it_has_pushed() {
 #[test]
 fn a_push_and_two_pops_at_the_same_time_lose_nothing() {
     let shelf = Shelf::new();
-    explore(move || {
+    explore_three(move || {
         let stack = shared(shelf, 1);
         let pushes: Script = |stack, shelf| {
             stack.push(shelf.pack(2));

@@ -1,0 +1,7 @@
+//! The checks of `fork_join`, a file a kind. All of them run on real threads: there is no atomic access here that a model
+//! checker could look into.
+
+mod compile;
+mod property;
+mod stress;
+mod unit;

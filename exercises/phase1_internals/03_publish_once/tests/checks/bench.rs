@@ -1,0 +1,50 @@
+//! What it costs to look into a full cell, counted and not timed.
+//!
+//! Decides whether such a look writes to what other threads read, and whether it ever waits for one of them. Both are
+//! properties of the steps it takes, the same on every machine.
+//! Does not decide how many nanoseconds a look takes. A step is an operation on something from `kata`.
+
+use kata::check::{Body, Randomized, non_blocking, rmw_count};
+use kata::sync::Arc;
+use publish_once::OnceCell;
+
+fn full() -> OnceCell<u32> {
+    let cell = OnceCell::new();
+    assert_eq!(cell.set(7), Ok(()), "the cell was empty");
+    cell
+}
+
+fn look(cell: &OnceCell<u32>) {
+    assert_eq!(cell.get(), Some(&7), "the value is in the cell");
+    assert_eq!(*cell.get_or_init(|| 8), 7, "the value is in the cell");
+}
+
+#[test]
+fn looking_into_a_full_cell_writes_nothing() {
+    Randomized::new().schedules(3).run(|| {
+        let cell = full();
+        let before = rmw_count();
+        look(&cell);
+        assert_eq!(
+            rmw_count() - before,
+            0,
+            "a look at a value that never changes again made that many read-modify-writes: each takes the cache line \
+             away from all other readers, and a value that everybody reads becomes a bottleneck"
+        );
+    });
+}
+
+#[test]
+fn looking_into_a_full_cell_waits_for_nobody() {
+    // A reader is stopped wherever it is, as if the operating system had taken its processor away. If it holds a lock
+    // there, the others wait for it.
+    non_blocking(|| {
+        let cell = Arc::new(full());
+        (0..3)
+            .map(|_| {
+                let cell = cell.clone();
+                Box::new(move || look(&cell)) as Body
+            })
+            .collect()
+    });
+}

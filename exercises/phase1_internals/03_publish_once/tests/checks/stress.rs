@@ -1,0 +1,85 @@
+//! Real threads on real processors, more of them than most machines have cores.
+//!
+//! Decides whether one value is made here and everybody gets it, and whether everybody gets through. It is the only check
+//! in which the operating system takes the processor from an `init`, as it will in production.
+//! Does not decide orderings: x86 forgives every one of them. Does not prove anything: it samples.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use kata::check::Stress;
+use publish_once::OnceCell;
+
+const THREADS: usize = 8;
+const ROUNDS: usize = 2_000;
+
+/// A value of many words, so that one seen too early is likely to be seen in part.
+type Value = [usize; 16];
+
+fn value_of(thread: usize) -> Value {
+    [thread + 1; 16]
+}
+
+#[derive(Default)]
+struct Round {
+    made: AtomicUsize,
+}
+
+#[test]
+fn one_init_runs_and_everybody_gets_its_value() {
+    Stress::new(THREADS).rounds(ROUNDS).run(
+        |_round| (OnceCell::new(), Round::default()),
+        |thread, (cell, round)| {
+            *cell.get_or_init(|| {
+                round.made.fetch_add(1, Relaxed);
+                value_of(thread)
+            })
+        },
+        |(cell, round), seen| {
+            assert_eq!(
+                round.made.load(Relaxed),
+                1,
+                "that many threads have made a value for one cell: a connection is opened twice, a file created twice"
+            );
+            let value = cell.get().expect("everybody has got a value, and the cell is empty");
+            for got in seen {
+                assert_eq!(
+                    got, *value,
+                    "a thread got another value than the one in the cell, or one that was not finished"
+                );
+            }
+        },
+    );
+}
+
+#[test]
+fn of_many_values_one_is_taken() {
+    Stress::new(THREADS).rounds(ROUNDS).run(
+        |_round| OnceCell::new(),
+        |thread, cell| {
+            let early = cell.get().copied();
+            let taken = cell.set(value_of(thread)).is_ok();
+            (early, taken, cell.get().copied())
+        },
+        |cell, seen| {
+            let takers: Vec<_> = (0..THREADS).filter(|&thread| seen[thread].1).collect();
+            assert_eq!(
+                takers.len(),
+                1,
+                "these threads were told that their value is in the cell, which has room for one: {takers:?}"
+            );
+            let value = value_of(takers[0]);
+            assert_eq!(cell.get(), Some(&value), "another value is in the cell than the one it took");
+            for (early, _, late) in seen {
+                assert!(
+                    early.is_none_or(|early| early == value),
+                    "a thread saw {early:?} in a cell that has held nothing but {value:?}"
+                );
+                assert_eq!(
+                    late,
+                    Some(value),
+                    "after its own `set`, whatever came of it, a thread did not find the value"
+                );
+            }
+        },
+    );
+}

@@ -1,0 +1,221 @@
+//! One thread, real atomics.
+//!
+//! Decides what a single thread can see of the cell: what is in it after which calls, what becomes of the values that go
+//! in and of those that are refused, and what a panic leaves behind.
+//! Does not decide anything about two threads: a cell whose state is a plain `bool` would pass.
+#![allow(clippy::drop_non_drop)] // Whether a cell needs a `Drop` of its own depends on how it keeps its value.
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr;
+
+use kata::check::Drops;
+use publish_once::OnceCell;
+use rstest::rstest;
+
+/// Compiles if `new` is `const`, as it must be for a cell in a `static`.
+const fn empty<T>() -> OnceCell<T> {
+    OnceCell::new()
+}
+
+/// Fills a cell.
+type Fill = fn(&OnceCell<u32>, u32);
+
+fn by_init(cell: &OnceCell<u32>, value: u32) {
+    assert_eq!(
+        *cell.get_or_init(|| value),
+        value,
+        "the cell was empty, and its first caller got something else than its own value"
+    );
+}
+
+fn by_set(cell: &OnceCell<u32>, value: u32) {
+    assert_eq!(
+        cell.set(value),
+        Ok(()),
+        "the cell was empty, yet it has refused its first value"
+    );
+}
+
+#[test]
+fn a_new_cell_is_empty() {
+    assert_eq!(
+        empty::<u32>().get(),
+        None,
+        "nobody has put anything into the cell, and it shows a value: memory that nobody has written"
+    );
+}
+
+#[rstest]
+#[case::get_or_init(by_init)]
+#[case::set(by_set)]
+fn a_full_cell_shows_its_value(#[case] fill: Fill) {
+    let cell = empty();
+    fill(&cell, 7);
+    assert_eq!(
+        cell.get(),
+        Some(&7),
+        "the value is in the cell, and get does not find it"
+    );
+    assert_eq!(
+        cell.get(),
+        Some(&7),
+        "get has found the value once and does not find it again"
+    );
+}
+
+#[rstest]
+#[case::get_or_init(by_init)]
+#[case::set(by_set)]
+fn the_first_value_stays(#[case] fill: Fill) {
+    let cell = empty();
+    fill(&cell, 7);
+    let value =
+        cell.get_or_init(|| panic!("the cell is full, and get_or_init makes another value"));
+    assert_eq!(
+        *value, 7,
+        "the value in the cell has changed under its readers"
+    );
+    assert_eq!(
+        cell.set(8),
+        Err(8),
+        "the cell is full: a second value must be refused and given back"
+    );
+    assert_eq!(
+        cell.get(),
+        Some(&7),
+        "the value in the cell has changed under its readers"
+    );
+}
+
+#[rstest]
+#[case::get_or_init(by_init)]
+#[case::set(by_set)]
+fn all_callers_see_one_and_the_same_value(#[case] fill: Fill) {
+    let cell = empty();
+    fill(&cell, 7);
+    let first = cell.get().expect("the cell is full");
+    assert!(
+        ptr::eq(first, cell.get_or_init(|| 8))
+            && cell.get().is_some_and(|value| ptr::eq(first, value)),
+        "two callers got references to two values: of a `Mutex` in the cell, each would lock its own"
+    );
+}
+
+#[test]
+fn a_value_that_looks_like_nothing_is_a_value() {
+    let cell = empty::<Option<&u32>>();
+    assert_eq!(
+        *cell.get_or_init(|| None),
+        None,
+        "the value in the cell is `None`"
+    );
+    assert_eq!(
+        cell.get(),
+        Some(&None),
+        "the cell holds a `None` and says that it is empty: it takes the value's bytes for its own state"
+    );
+    let cell = empty::<()>();
+    assert_eq!(cell.set(()), Ok(()), "the cell was empty");
+    assert_eq!(
+        cell.set(()),
+        Err(()),
+        "the cell holds a value of no bytes and says that it is empty"
+    );
+}
+
+#[test]
+fn each_cell_stands_for_itself() {
+    let (left, right) = (empty(), empty());
+    by_set(&left, 1);
+    assert_eq!(right.get(), None, "a value was put into another cell");
+    by_init(&right, 2);
+    assert_eq!(
+        (left.get(), right.get()),
+        (Some(&1), Some(&2)),
+        "two cells share a value"
+    );
+}
+
+#[test]
+fn every_value_is_dropped_once() {
+    let drops = Drops::new();
+    let made = empty();
+    made.get_or_init(|| drops.token("made by get_or_init"));
+    let given = empty();
+    assert!(
+        given.set(drops.token("given to set")).is_ok(),
+        "the cell was empty"
+    );
+    let refused = given.set(drops.token("refused")).err();
+    assert_eq!(
+        refused.as_deref(),
+        Some(&"refused"),
+        "the cell was full, and the value it refused did not come back to its owner"
+    );
+    assert_eq!(
+        drops.dropped(),
+        0,
+        "a value was dropped that is still to be seen"
+    );
+    drop((made, given));
+    assert_eq!(
+        drops.dropped(),
+        2,
+        "two full cells were dropped: of their two values this many were dropped as well. A file in there stays open"
+    );
+    drop(refused);
+    drops.assert_each_dropped_once();
+}
+
+#[test]
+fn an_empty_cell_drops_nothing() {
+    // The drop of memory that was never written is noticed: a token has a seal.
+    let drops = Drops::new();
+    let cell = empty();
+    if false {
+        cell.get_or_init(|| drops.token("never made"));
+    }
+    drop(cell);
+    drops.assert_each_dropped_once();
+}
+
+#[test]
+fn an_init_that_panics_leaves_the_cell_empty() {
+    let drops = Drops::new();
+    let cell = empty();
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        cell.get_or_init(|| {
+            let token = drops.token("made by an init that did not return it");
+            if !token.is_empty() {
+                resume_unwind(Box::new("the initialiser's own trouble"));
+            }
+            token
+        });
+    }));
+    let trouble = outcome.expect_err("an init has panicked, and its caller does not learn of it");
+    assert_eq!(
+        trouble.downcast_ref(),
+        Some(&"the initialiser's own trouble"),
+        "an init has panicked, and its caller gets another panic instead"
+    );
+    assert!(
+        cell.get().is_none(),
+        "the init has panicked, and the cell shows a value: memory that nobody has written"
+    );
+    drop(cell);
+    drops.assert_each_dropped_once();
+}
+
+#[test]
+fn an_init_may_look_at_the_cell_it_fills() {
+    let cell = empty();
+    let value = cell.get_or_init(|| {
+        assert_eq!(
+            cell.get(),
+            None,
+            "the value is still being made, and the cell shows it"
+        );
+        7
+    });
+    assert_eq!(*value, 7, "the value is the one that init has made");
+}

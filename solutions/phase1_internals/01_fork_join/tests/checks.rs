@@ -1,0 +1,3 @@
+extern crate fork_join_solution as fork_join;
+#[path = "../../../../exercises/phase1_internals/01_fork_join/tests/checks/main.rs"]
+mod checks;

@@ -1,0 +1,3 @@
+extern crate publish_once_solution as publish_once;
+#[path = "../../../../exercises/phase1_internals/03_publish_once/tests/checks/main.rs"]
+mod checks;
