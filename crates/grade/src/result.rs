@@ -186,10 +186,11 @@ pub struct FailureReport {
 }
 
 /// The kinds in the order in which a reader meets them; others follow.
-const KINDS: [&str; 12] = [
+const KINDS: [&str; 13] = [
     "build",
     "compile",
     "unit",
+    "enumerated",
     "property",
     "stress",
     "loom",

@@ -7,6 +7,7 @@
 //! | [`non_blocking`] | shuttle | one thread stopped at every point: the others must finish |
 //! | [`linearizable`] | shuttle | histories against a sequential specification |
 //! | [`Stress`] | std | real threads, rounds not seconds |
+//! | [`mesi`] | all | which accesses take a cache line away from another processor |
 
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod explore;
@@ -36,6 +37,7 @@ pub use {
 };
 
 mod bounds;
+pub mod cpp20;
 mod drops;
 pub mod linearizability;
 mod stress;

@@ -502,7 +502,26 @@ pub(super) fn stale(picture: &Picture, record: &Record) -> Option<Why> {
     );
     let mut speaks_of = vec![load, store];
     let closing = match graph.missing(store, load) {
-        Some(missing) if !missing.is_empty() => {
+        // The load comes after the store, so it has not missed it: the location itself has the stores the other way round.
+        Some(missing) if missing.is_empty() => {
+            let Some(Source::Store(read)) = graph.sources[load] else {
+                return None;
+            };
+            let text = format!(
+                "{} returned what {} stored although {} had stored something else by then: nothing orders the two stores, \
+                 so whichever comes last in the modification order of {} stays.",
+                capital(picture.step(load)),
+                picture.step(read),
+                picture.step(store),
+                picture.name(events[load].object)
+            );
+            return Some(Why {
+                text,
+                speaks_of: vec![load, store, read],
+                sources: graph.sources,
+            });
+        }
+        Some(missing) => {
             speaks_of.extend(
                 missing
                     .iter()
@@ -514,8 +533,8 @@ pub(super) fn stale(picture: &Picture, record: &Record) -> Option<Why> {
                 .collect::<Vec<_>>()
                 .join(" ")
         }
-        _ => {
-            let (closing, more) = store_buffering(picture, load, store)?;
+        None => {
+            let (closing, more) = store_buffering(picture, load, store).unwrap_or_default();
             speaks_of.extend(more);
             closing
         }

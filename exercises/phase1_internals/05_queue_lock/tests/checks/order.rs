@@ -1,0 +1,107 @@
+//! First come, first served: under random, reproducible schedules of six threads.
+//!
+//! Decides whether threads get in in the order in which they took their places. To know that order without a clock, the
+//! threads come one by one while the lock is held: the next one starts when the one before has performed more operations
+//! inside `lock` than it takes to get a place. Since it cannot get in meanwhile, it has got one and waits.
+//! Does not decide who is first of two that come at the same moment; nobody can.
+
+use kata::check::{Randomized, steps};
+use kata::sync::Arc;
+use kata::thread::{self, JoinHandle};
+
+use super::lock::{Lock, for_both};
+
+/// Whoever has performed that many operations has its place in the queue. It takes two or three, and nobody interferes.
+const ARRIVED: usize = 40;
+
+const WAITERS: usize = 5;
+
+/// Who has got in, in order.
+type Visits = Vec<usize>;
+
+for_both! {
+    in_the_order_of_arrival: ticket_lock_serves_in_the_order_of_arrival, mcs_lock_serves_in_the_order_of_arrival;
+    the_last_owner_comes_last: ticket_lock_makes_its_last_owner_queue_again, mcs_lock_makes_its_last_owner_queue_again;
+    an_attempt_overtakes_nobody: ticket_try_lock_overtakes_nobody, mcs_try_lock_overtakes_nobody;
+}
+
+fn explore(model: fn()) {
+    Randomized::new().schedules(120).run(model);
+}
+
+/// Starts threads that lock and write down their number, each when the one before it has its place in the queue. The lock
+/// must be held.
+fn arrive<L: Lock<Visits>>(
+    lock: &Arc<L>,
+    numbers: impl Iterator<Item = usize>,
+) -> Vec<JoinHandle<()>> {
+    let arrive = |number| {
+        let waiter = {
+            let lock = lock.clone();
+            thread::spawn(move || lock.lock().push(number))
+        };
+        while steps(waiter.thread()) < ARRIVED {
+            thread::yield_now();
+        }
+        waiter
+    };
+    numbers.map(arrive).collect()
+}
+
+fn leave(waiters: Vec<JoinHandle<()>>) {
+    for waiter in waiters {
+        waiter.join().unwrap();
+    }
+}
+
+fn in_the_order_of_arrival<L: Lock<Visits>>() {
+    explore(|| {
+        let lock = Arc::new(L::new(Vec::new()));
+        let guard = lock.lock();
+        let waiters = arrive(&lock, 0..WAITERS);
+        drop(guard);
+        leave(waiters);
+        let visits = lock.lock();
+        assert!(
+            visits.is_sorted(),
+            "{WAITERS} threads came in the order of their numbers and were let in as {:?}: somebody was overtaken, and under \
+             load there is no end to how often",
+            *visits
+        );
+    });
+}
+
+fn the_last_owner_comes_last<L: Lock<Visits>>() {
+    const OWNER: usize = 99;
+    explore(|| {
+        let lock = Arc::new(L::new(Vec::new()));
+        let guard = lock.lock();
+        let waiters = arrive(&lock, 0..2);
+        drop(guard);
+        lock.lock().push(OWNER);
+        leave(waiters);
+        assert_eq!(
+            *lock.lock(),
+            [0, 1, OWNER],
+            "two threads waited, and the owner ({OWNER}) unlocked and came back: a thread that works in a loop keeps the \
+             others out"
+        );
+    });
+}
+
+fn an_attempt_overtakes_nobody<L: Lock<Visits>>() {
+    explore(|| {
+        let lock = Arc::new(L::new(Vec::new()));
+        let guard = lock.lock();
+        let waiters = arrive(&lock, 0..2);
+        drop(guard);
+        if let Some(visits) = lock.try_lock() {
+            assert_eq!(
+                *visits,
+                [0, 1],
+                "two threads had waited when try_lock was called, and it went in before them"
+            );
+        }
+        leave(waiters);
+    });
+}
