@@ -1,0 +1,57 @@
+//! What a reader costs the others, counted and not timed.
+//!
+//! Decides whether a read writes to what others read, and who waits for whom. Both are properties of the steps that are
+//! taken, the same on every machine.
+//! Does not decide how many nanoseconds a read takes. A step is an operation on something from `kata`.
+
+use kata::check::{Body, Randomized, non_blocking, rmw_count};
+use kata::sync::Arc;
+use kata::thread;
+use seqlock::SeqLock;
+
+#[test]
+fn reading_writes_nothing() {
+    Randomized::new().schedules(100).run(|| {
+        let lock = Arc::new(SeqLock::new([0; 2]));
+        let reader = {
+            let lock = lock.clone();
+            thread::spawn(move || {
+                let before = rmw_count();
+                lock.read();
+                lock.try_read();
+                rmw_count() - before
+            })
+        };
+        lock.write([1; 2]);
+        assert_eq!(
+            reader.join().unwrap(),
+            0,
+            "a reader made that many read-modify-writes: each takes the cache line away from all other readers, and a \
+             value that everybody reads becomes a bottleneck"
+        );
+    });
+}
+
+#[test]
+fn a_writer_waits_for_no_reader_and_an_attempt_for_nobody() {
+    // Each thread is stopped wherever it is, as if the operating system had taken its processor away. There is one writer,
+    // for a second one would have to wait for it.
+    non_blocking(|| {
+        let lock = Arc::new(SeqLock::new([0; 2]));
+        let writer = {
+            let lock = lock.clone();
+            Box::new(move || {
+                lock.write([1; 2]);
+                lock.write([2; 2]);
+            }) as Body
+        };
+        let readers = (0..2).map(|_| {
+            let lock = lock.clone();
+            Box::new(move || {
+                lock.try_read();
+                lock.try_read();
+            }) as Body
+        });
+        std::iter::once(writer).chain(readers).collect()
+    });
+}
