@@ -40,6 +40,7 @@ mod bounds;
 pub mod cpp20;
 mod drops;
 pub mod linearizability;
+pub mod mesi;
 mod stress;
 pub use drops::{Drops, Token};
 pub use stress::{Stress, assert_conserved, assert_fifo_per_producer};

@@ -24,40 +24,9 @@ pub fn rmw_count() -> usize {
     })
 }
 
-/// Accesses of the current thread to atomics that a cache of its own would not have answered: reads of what another
-/// thread has written since this one looked last, and writes to what another thread has a copy of.
-///
-/// Each atomic stands for a cache line, caches are as large as it takes, and whoever creates an atomic has the first copy.
-/// A compare-exchange that fails counts as a write, as on x86.
+/// Accesses of the current thread, in this execution, for which its cache had to wait for others: reads of what another
+/// thread has written since this one looked last, and writes to what another thread has a copy of. See
+/// [`mesi::replay`](super::mesi::replay).
 pub fn misses() -> usize {
-    let current = record::current();
-    record::with(|record| {
-        // Who has a valid copy of the line.
-        let mut copies: Vec<Vec<usize>> = record
-            .objects
-            .iter()
-            .map(|object| vec![object.creator])
-            .collect();
-        let mut misses = 0;
-        for event in &record.events {
-            let writes = match event.op {
-                Op::Load { .. } => false,
-                Op::Store { .. } | Op::Rmw { .. } => true,
-                _ => continue,
-            };
-            let Some(copies) = copies.get_mut(event.object as usize) else {
-                continue;
-            };
-            let hit = copies.contains(&event.thread) && (!writes || copies.len() == 1);
-            if event.thread == current && !hit {
-                misses += 1;
-            }
-            if writes {
-                *copies = vec![event.thread];
-            } else if !hit {
-                copies.push(event.thread);
-            }
-        }
-        misses
-    })
+    super::mesi::replay().counts(record::current()).stalls() as usize
 }

@@ -1,0 +1,139 @@
+//! Random, reproducible schedules of a few threads with a few calls each.
+//!
+//! Decides whether an addition can get lost between the steps of another call, and what a sum may be meanwhile.
+//! Does not decide orderings: here every atomic access is sequentially consistent. (A counter needs none: what a thread
+//! may conclude about *other* memory from a number is nothing.) Does not decide everything: it samples.
+
+use kata::check::randomized;
+use kata::sync::Arc;
+use kata::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use kata::thread;
+use sharded_counter::Counter;
+
+#[test]
+fn threads_that_share_a_shard_lose_nothing() {
+    randomized(|| {
+        let counter = Arc::new(Counter::with_shards(2));
+        let threads: Vec<_> = [1, 10, 100, 1_000]
+            .into_iter()
+            .map(|amount| {
+                let counter = counter.clone();
+                thread::spawn(move || {
+                    counter.add(amount);
+                    counter.add(amount);
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(
+            counter.sum(),
+            2_222,
+            "all threads are done, and the sum is not what they have added: a digit for each thread"
+        );
+    });
+}
+
+#[test]
+fn resets_take_each_addition_once() {
+    randomized(|| {
+        let counter = Arc::new(Counter::with_shards(2));
+        let adding: Vec<_> = [1, 10]
+            .into_iter()
+            .map(|amount| {
+                let counter = counter.clone();
+                thread::spawn(move || (0..3).for_each(|_| counter.add(amount)))
+            })
+            .collect();
+        let resetting: Vec<_> = (0..2)
+            .map(|_| {
+                let counter = counter.clone();
+                thread::spawn(move || counter.reset_sum() + counter.reset_sum())
+            })
+            .collect();
+        for thread in adding {
+            thread.join().unwrap();
+        }
+        let taken: u64 = resetting
+            .into_iter()
+            .map(|thread| thread.join().unwrap())
+            .sum();
+        let left = counter.sum();
+        assert_eq!(
+            taken + left,
+            33,
+            "{taken} were taken out by resets and {left} are left: events were lost between two reports, or were \
+             reported twice"
+        );
+    });
+}
+
+#[test]
+fn a_sum_lies_between_what_was_there_before_and_after() {
+    randomized(|| {
+        let counter = Arc::new(Counter::with_shards(3));
+        // What the threads are about to add, and what they have added.
+        let (begun, done) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
+        let threads: Vec<_> = [1, 10]
+            .into_iter()
+            .map(|amount| {
+                let (counter, begun, done) = (counter.clone(), begun.clone(), done.clone());
+                thread::spawn(move || {
+                    for _ in 0..3 {
+                        begun.fetch_add(amount, SeqCst);
+                        counter.add(amount);
+                        done.fetch_add(amount, SeqCst);
+                    }
+                })
+            })
+            .collect();
+        let mut last = 0;
+        for _ in 0..3 {
+            let before = done.load(SeqCst);
+            let sum = counter.sum();
+            let after = begun.load(SeqCst);
+            assert!(
+                before <= sum,
+                "the sum is {sum}, and {before} had been added before it was asked for: whoever waits for a number to \
+                 be reached may wait forever"
+            );
+            assert!(
+                sum <= after,
+                "the sum is {sum}, and no more than {after} had been added when it was there: some events were \
+                 counted twice"
+            );
+            assert!(
+                last <= sum,
+                "the sum was {last} and is {sum}, and nobody has reset it: a rate computed from it is negative, or \
+                 enormous"
+            );
+            last = sum;
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(counter.sum(), 33, "all threads are done: exact");
+    });
+}
+
+#[test]
+fn readers_do_not_disturb_each_other() {
+    randomized(|| {
+        let counter = Arc::new(Counter::with_shards(2));
+        counter.add(5);
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                let counter = counter.clone();
+                thread::spawn(move || [counter.sum(), counter.sum()])
+            })
+            .collect();
+        for reader in readers {
+            assert_eq!(
+                reader.join().unwrap(),
+                [5, 5],
+                "nobody adds anything, and readers see different numbers: one takes away what another wants to read"
+            );
+        }
+    });
+}
