@@ -180,7 +180,12 @@ pub struct Condvar {
     bench: Bench,
 }
 
-#[allow(clippy::new_without_default)]
+impl Default for Condvar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Condvar {
     pub fn new() -> Self {
         Self {

@@ -144,7 +144,12 @@ pub struct Condvar {
     herd: Herd,
 }
 
-#[allow(clippy::new_without_default)]
+impl Default for Condvar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Condvar {
     pub fn new() -> Self {
         Self { herd: Herd::new() }

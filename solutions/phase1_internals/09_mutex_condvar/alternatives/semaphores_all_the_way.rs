@@ -243,7 +243,12 @@ pub struct Condvar {
     waiting: SpinLock<VecDeque<Arc<Semaphore>>>,
 }
 
-#[allow(clippy::new_without_default)]
+impl Default for Condvar {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Condvar {
     pub fn new() -> Self {
         Self {
