@@ -1,7 +1,10 @@
 //! What each world says of each program. The one place that knows.
 
 use crate::child::Engine;
-use crate::programs::blocking::{Again, Exchange, consumers, increment, park, two_locks, wake_up};
+use crate::programs::blocking::{
+    Again, Exchange, consumers, increment, late_token, letter_beside_a_token, park,
+    token_for_a_yielding_thread, two_locks, wake_up,
+};
 use crate::programs::exclusion::{
     Entry, Take, Ticket, dekker, peterson, silent_spin_lock, spin_lock, ticket_lock, try_lock,
 };
@@ -441,6 +444,10 @@ fn waiting() -> Vec<Row> {
             .bare_shuttle(Rejected(EMPTY)),
         right("park", "in a loop", park(true)),
         wrong("park", "without a loop", park(false), EARLY).bare_loom(Accepted).bare_shuttle(Rejected(EARLY)),
+        right("park token", "late, the thread joins", late_token()),
+        right("park token", "the thread yields", token_for_a_yielding_thread()),
+        right("park token", "flag Release", letter_beside_a_token(Release)),
+        weak("park token", "flag Relaxed", letter_beside_a_token(Relaxed), RACE),
         right("weak exchange", "strong, once, one thread", increment(Exchange::StrongOnce, false)),
         right("weak exchange", "in a loop", increment(Exchange::WeakInALoop, true)),
         right("weak exchange", "strong, once", increment(Exchange::StrongOnce, true)),

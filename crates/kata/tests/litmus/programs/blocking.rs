@@ -2,7 +2,7 @@
 
 use kata::cell::UnsafeCell;
 use kata::sync::atomic::{
-    AtomicBool, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+    AtomicBool, AtomicUsize, Ordering, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
 };
 use kata::sync::{Arc, Condvar, Mutex};
 use kata::thread;
@@ -204,5 +204,82 @@ pub fn increment(exchange: Exchange, watched: bool) -> impl Fn() {
         if let Some(watcher) = watcher {
             watcher.join().unwrap();
         }
+    }
+}
+
+/// A flag says go and the token comes late: by then the thread waits for something else, which the token must not end.
+pub fn late_token() -> impl Fn() {
+    move || {
+        let go = Arc::new(AtomicBool::new(false));
+        let me = thread::current();
+        let other = {
+            let go = go.clone();
+            thread::spawn(move || {
+                go.store(true, Release);
+                me.unpark();
+            })
+        };
+        while !go.load(Acquire) {
+            thread::park();
+        }
+        other.join().unwrap();
+    }
+}
+
+/// The token comes while the thread yields; it must still be there when the thread parks.
+pub fn token_for_a_yielding_thread() -> impl Fn() {
+    move || {
+        let flags = Arc::new((AtomicBool::new(true), AtomicBool::new(false)));
+        let me = thread::current();
+        let other = {
+            let flags = flags.clone();
+            thread::spawn(move || {
+                flags.1.store(true, Release);
+                me.unpark();
+                flags.0.store(false, Release);
+            })
+        };
+        while flags.0.load(Acquire) {
+            kata::hint::spin_loop();
+        }
+        while !flags.1.load(Acquire) {
+            thread::park();
+        }
+        other.join().unwrap();
+    }
+}
+
+/// A flag with an ordering of its own beside the token: if the thread does not take the token, the flag alone must order
+/// the letter.
+pub fn letter_beside_a_token(flag: Ordering) -> impl Fn() {
+    struct Mailbox {
+        letter: UnsafeCell<usize>,
+        arrived: AtomicBool,
+    }
+    // SAFETY: whether the letter is written before it is read is what the checker decides.
+    unsafe impl Sync for Mailbox {}
+    move || {
+        let mailbox = Arc::new(Mailbox {
+            letter: UnsafeCell::new(0),
+            arrived: AtomicBool::new(false),
+        });
+        let me = thread::current();
+        let writer = {
+            let mailbox = mailbox.clone();
+            thread::spawn(move || {
+                // SAFETY: see `Sync`.
+                mailbox.letter.with_mut(|letter| unsafe { *letter = 1 });
+                mailbox.arrived.store(true, flag);
+                me.unpark();
+            })
+        };
+        while !mailbox.arrived.load(Acquire) {
+            thread::park();
+        }
+        // SAFETY: see `Sync`.
+        mailbox
+            .letter
+            .with(|letter| assert_eq!(unsafe { *letter }, 1));
+        writer.join().unwrap();
     }
 }
