@@ -135,6 +135,7 @@ pub(crate) struct Record {
 thread_local! {
     static RUNNING: Cell<bool> = const { Cell::new(false) };
     static CURRENT: Cell<usize> = const { Cell::new(0) };
+    static UNWINDER: Cell<Option<usize>> = const { Cell::new(None) };
     static PASS: Cell<Pass> = const { Cell::new(Pass { mapping: Mapping::Leading, adversary: false }) };
     static SEQ_CST_SEEN: Cell<bool> = const { Cell::new(false) };
     static PREY_SEEN: Cell<bool> = const { Cell::new(false) };
@@ -150,7 +151,20 @@ thread_local! {
 
 /// Whether an execution is running on this OS thread and nothing has failed in it yet.
 pub(crate) fn running() -> bool {
-    RUNNING.get() && !std::thread::panicking()
+    RUNNING.get() && unwinder().is_none()
+}
+
+/// The model thread that unwinds its stack, if one does.
+///
+/// All model threads share one OS thread, which `std::thread::panicking` asks about. The first to ask after a panic is
+/// the one that panics, because nobody else runs before its first operation, and every operation asks.
+pub(crate) fn unwinder() -> Option<usize> {
+    if std::thread::panicking() {
+        UNWINDER.set(UNWINDER.get().or(Some(current())));
+    } else {
+        UNWINDER.set(None);
+    }
+    UNWINDER.get()
 }
 
 /// Whether an execution is running or failing on this OS thread.

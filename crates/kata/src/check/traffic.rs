@@ -14,12 +14,13 @@ pub fn steps(thread: &Thread) -> usize {
     })
 }
 
-/// Read-modify-writes, failed ones included, that the current thread has performed in this execution.
+/// Read-modify-writes that the current thread has performed in this execution. One that fails counts, and so does taking a
+/// lock, which is one at least.
 pub fn rmw_count() -> usize {
     let thread = record::current();
     record::with(|record| {
         let own = record.events.iter().filter(|event| event.thread == thread);
-        own.filter(|event| matches!(event.op, Op::Rmw { .. }))
+        own.filter(|event| matches!(event.op, Op::Rmw { .. } | Op::Lock(_) | Op::TryLock { .. }))
             .count()
     })
 }

@@ -864,6 +864,7 @@ pub mod sync {
     use super::*;
     use std::mem::ManuallyDrop;
     use std::ops::{Deref, DerefMut};
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
     pub use super::atomic;
     pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
@@ -1020,6 +1021,15 @@ pub mod sync {
         result
     }
 
+    /// What a poisonable lock answers.
+    fn judge<R>(poisoned: bool, result: R) -> LockResult<R> {
+        if poisoned {
+            Err(PoisonError::new(result))
+        } else {
+            Ok(result)
+        }
+    }
+
     macro_rules! guard {
         ($(#[$doc:meta])* $guard:ident of $lock:ident, $($mutable:tt)?) => {
             $(#[$doc])*
@@ -1028,11 +1038,14 @@ pub mod sync {
                 raw: ManuallyDrop<engine::sync::$guard<'a, T>>,
                 lock: &'a $lock<T>,
                 site: Site,
+                /// Its thread was unwinding when it was made: then its drop is no sign of trouble.
+                in_unwind: bool,
             }
 
             impl<'a, T: ?Sized> $guard<'a, T> {
                 fn wrap(raw: engine::sync::$guard<'a, T>, lock: &'a $lock<T>, site: Site) -> Self {
-                    Self { raw: ManuallyDrop::new(raw), lock, site }
+                    let in_unwind = record::unwinder() == Some(record::current());
+                    Self { raw: ManuallyDrop::new(raw), lock, site, in_unwind }
                 }
 
                 #[allow(dead_code)] // only a mutex's guard is taken apart, by a condition variable
@@ -1048,6 +1061,10 @@ pub mod sync {
                     let _aside = watch::aside();
                     let thread = record::current();
                     record::begin(self.lock.tag.id, Op::Unlock, self.site);
+                    let exclusive = !stringify!($($mutable)?).is_empty();
+                    if exclusive && !self.in_unwind && record::unwinder() == Some(thread) {
+                        self.lock.poisoned.store(true, Relaxed);
+                    }
                     // SAFETY: dropped once, here.
                     unsafe { ManuallyDrop::drop(&mut self.raw) };
                     if record::running() {
@@ -1096,6 +1113,9 @@ pub mod sync {
             $(#[$doc])*
             pub struct $lock<T: ?Sized> {
                 tag: Tag,
+                /// Somebody has panicked with the lock in hand. Not as the engine tells it: all model threads share one OS
+                /// thread, so that a guard dropped by one while another one panics would count.
+                poisoned: AtomicBool,
                 raw: engine::sync::$lock<T>,
             }
 
@@ -1106,6 +1126,7 @@ pub mod sync {
                     let _aside = watch::aside();
                     Self {
                         tag: Tag::new(stringify!($lock), Location::caller(), None),
+                        poisoned: AtomicBool::new(false),
                         raw: engine::sync::$lock::new(value),
                     }
                 }
@@ -1115,7 +1136,8 @@ pub mod sync {
                 /// # Errors
                 /// If the lock is poisoned.
                 pub fn into_inner(self) -> LockResult<T> {
-                    self.raw.into_inner()
+                    let poisoned = self.poisoned.load(Relaxed);
+                    judge(poisoned, self.raw.into_inner().unwrap_or_else(PoisonError::into_inner))
                 }
             }
 
@@ -1129,12 +1151,9 @@ pub mod sync {
                     pub fn $method(&self) -> LockResult<$guard<'_, T>> {
                         let site = Location::caller();
                         let op = Op::Lock(stringify!($method));
-                        match acquire(&self.tag, op, site, || self.raw.$method(), |_| true) {
-                            Ok(raw) => Ok($guard::wrap(raw, self, site)),
-                            Err(poison) => {
-                                Err(PoisonError::new($guard::wrap(poison.into_inner(), self, site)))
-                            }
-                        }
+                        let raw = acquire(&self.tag, op, site, || self.raw.$method(), |_| true);
+                        let raw = raw.unwrap_or_else(PoisonError::into_inner);
+                        judge(self.poisoned.load(Relaxed), $guard::wrap(raw, self, site))
                     }
 
                     /// As above, without waiting.
@@ -1146,14 +1165,12 @@ pub mod sync {
                         let site = Location::caller();
                         let op = Op::TryLock { name: stringify!($try_method), acquired: None };
                         let acquired = |result: &TryLockResult<_>| !matches!(result, Err(TryLockError::WouldBlock));
-                        match acquire(&self.tag, op, site, || self.raw.$try_method(), acquired) {
-                            Ok(raw) => Ok($guard::wrap(raw, self, site)),
-                            Err(TryLockError::WouldBlock) => Err(TryLockError::WouldBlock),
-                            Err(TryLockError::Poisoned(poison)) => {
-                                let guard = $guard::wrap(poison.into_inner(), self, site);
-                                Err(TryLockError::Poisoned(PoisonError::new(guard)))
-                            }
-                        }
+                        let raw = match acquire(&self.tag, op, site, || self.raw.$try_method(), acquired) {
+                            Ok(raw) => raw,
+                            Err(TryLockError::WouldBlock) => return Err(TryLockError::WouldBlock),
+                            Err(TryLockError::Poisoned(poison)) => poison.into_inner(),
+                        };
+                        Ok(judge(self.poisoned.load(Relaxed), $guard::wrap(raw, self, site))?)
                     }
                 )*
 
@@ -1162,7 +1179,8 @@ pub mod sync {
                 /// # Errors
                 /// If the lock is poisoned.
                 pub fn get_mut(&mut self) -> LockResult<&mut T> {
-                    self.raw.get_mut()
+                    let poisoned = self.poisoned.load(Relaxed);
+                    judge(poisoned, self.raw.get_mut().unwrap_or_else(PoisonError::into_inner))
                 }
             }
 
@@ -1258,18 +1276,19 @@ pub mod sync {
         /// Releases the lock, waits for a notification or for nothing, and takes the lock again.
         ///
         /// # Errors
-        /// Never; the signature is that of `std`.
+        /// If the lock is poisoned.
         #[track_caller]
         pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
             let site = Location::caller();
             let spurious = engine::strikes(site);
-            Ok(self.wait_once(guard, spurious, false, site))
+            let guard = self.wait_once(guard, spurious, false, site);
+            judge(guard.lock.poisoned.load(Relaxed), guard)
         }
 
         /// Waits until `condition` returns `false`.
         ///
         /// # Errors
-        /// Never; the signature is that of `std`.
+        /// If the lock is poisoned.
         #[track_caller]
         pub fn wait_while<'a, T>(
             &self,
@@ -1281,7 +1300,7 @@ pub mod sync {
                 let spurious = engine::strikes(site);
                 guard = self.wait_once(guard, spurious, false, site);
             }
-            Ok(guard)
+            judge(guard.lock.poisoned.load(Relaxed), guard)
         }
 
         /// As `wait`; the time may run out at any moment, whatever `timeout` says, and in a model it always does.

@@ -822,9 +822,15 @@ pub(super) fn spinning(picture: &Picture) -> Why {
             continue;
         };
         let object = events[look].object;
+        // Whoever swaps in the value that is there already has not put it there.
+        let value = loaded(&events[look].op).map(|(value, _)| value.bits);
         let set = (0..look)
             .rev()
-            .find(|&index| events[index].object == object && stores(&events[index].op));
+            .filter(|&index| events[index].object == object)
+            .filter_map(|index| stored(&events[index].op).map(|(written, _)| (index, written.bits)))
+            .take_while(|&(_, written)| Some(written) == value)
+            .last()
+            .map(|(index, _)| index);
         let (Some((value, _)), Some(set)) = (loaded(&events[look].op), set) else {
             continue;
         };
@@ -840,7 +846,7 @@ pub(super) fn spinning(picture: &Picture) -> Why {
         }
     }
     text += " A thread that waits must call kata's hint::spin_loop or thread::yield_now on every turn (std's are invisible \
-             here); if it does, what it waits for never comes.";
+             here), or nobody else gets a turn. If it does, what it waits for never comes.";
     Why {
         text,
         speaks_of,
