@@ -19,12 +19,15 @@ type Parcels = Arc<Stack<Parcel>>;
 
 /// All executions, with an eye on the memory that is left in the end.
 fn explore<F: Fn() + Send + Sync + 'static>(model: F) {
-    Exhaustive::new().no_leaks().run(model);
+    explore_within(3, model);
 }
 
-/// The same for three threads, which have too many executions with three preemptions.
-fn explore_three<F: Fn() + Send + Sync + 'static>(model: F) {
-    Exhaustive::new().preemptions(2).no_leaks().run(model);
+/// The same with fewer preemptions, for models that would have too many executions.
+fn explore_within<F: Fn() + Send + Sync + 'static>(preemptions: usize, model: F) {
+    Exhaustive::new()
+        .preemptions(preemptions)
+        .no_leaks()
+        .run(model);
 }
 
 /// A stack that holds the first `filled` parcels of the shelf: 1 at the bottom, `filled` on top.
@@ -130,7 +133,7 @@ fn who_tries_again_sees_what_the_pusher_wrote() {
 fn who_pops_an_uncovered_value_sees_what_its_pusher_wrote() {
     // Value 1 comes to the top twice: by its push, and when another thread pops value 2.
     let shelf = Shelf::new();
-    explore_three(move || {
+    explore_within(1, move || {
         let stack = shared(shelf, 0);
         let pushes: Script = |stack, shelf| {
             stack.push(shelf.pack(1));
@@ -170,7 +173,7 @@ fn pushes_at_the_same_time_lose_nothing() {
 #[test]
 fn pops_at_the_same_time_take_different_values() {
     let shelf = Shelf::new();
-    explore(move || {
+    explore_within(2, move || {
         let stack = shared(shelf, 3);
         let [two, one] = race(&stack, shelf, [pops_twice, pops_once]);
         assert!(
@@ -188,7 +191,7 @@ fn pops_at_the_same_time_take_different_values() {
 #[test]
 fn of_three_pops_two_take_the_two_values() {
     let shelf = Shelf::new();
-    explore_three(move || {
+    explore_within(1, move || {
         let stack = shared(shelf, 2);
         let popped = race(&stack, shelf, [pops_once, pops_once, pops_once]).concat();
         assert_eq!(
@@ -231,7 +234,7 @@ fn a_thread_finds_what_it_has_pushed() {
 #[test]
 fn a_push_and_two_pops_at_the_same_time_lose_nothing() {
     let shelf = Shelf::new();
-    explore_three(move || {
+    explore_within(1, move || {
         let stack = shared(shelf, 1);
         let pushes: Script = |stack, shelf| {
             stack.push(shelf.pack(2));
@@ -247,7 +250,7 @@ fn a_stack_that_looks_as_before_is_not_taken_for_the_same() {
     // While one pop stands between its look and its exchange, the other thread pops twice and pushes. If the memory of
     // the first node is on top again, with another one below it, the exchange must not succeed.
     let shelf = Shelf::new();
-    explore(move || {
+    explore_within(2, move || {
         let stack = shared(shelf, 2);
         let pops_twice_and_pushes: Script = |stack, shelf| {
             let popped = pops_twice(stack, shelf);
