@@ -53,9 +53,8 @@ type Script<R> = fn(&Shared) -> R;
 /// Runs the scripts at the same time around an empty cell, and hands what they return to `judge`. Each script goes first
 /// once, on the thread that starts the others.
 ///
-/// Of an atomic the engine remembers the last access alone: when a thread looks twice before it stores, its second look
-/// hides that somebody else has looked before, and the execution in which the store comes first is never tried. With the
-/// roles changed it is.
+/// loom alone would overlook executions in which a store comes before somebody else's look. `kata` makes up for that; the
+/// change of roles makes the check independent of it.
 fn explore<R: Send + 'static, const N: usize>(scripts: [Script<R>; N], judge: fn(&Shared, [R; N])) {
     for first in 0..N {
         exhaustive(move || {

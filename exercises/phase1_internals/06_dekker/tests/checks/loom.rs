@@ -36,9 +36,8 @@ impl<L: Lock> Shared<L> {
 /// Lets each thread in `visits`, given by its number and how often it comes, visit the lock. Each of them is once the thread
 /// that starts the others.
 ///
-/// Of an atomic the engine remembers the last access alone: when a thread looks twice before it stores, its second look
-/// hides that somebody else has looked before, and the execution in which the store comes first is never tried. With the
-/// roles changed it is.
+/// loom alone would overlook executions in which a store comes before somebody else's look. `kata` makes up for that; the
+/// change of roles makes the check independent of it.
 fn explore<L: Lock, const N: usize>(visits: [(usize, usize); N]) {
     for first in 0..N {
         exhaustive(move || {

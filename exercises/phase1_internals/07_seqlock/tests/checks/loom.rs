@@ -29,9 +29,8 @@ type Script = fn(&Shared) -> Vec<Row>;
 /// Runs the scripts at the same time around the row `[0, 0]`, and hands what they have read to `judge`. Each script goes
 /// first once, on the thread that starts the others.
 ///
-/// Of an atomic the engine remembers the last access alone: when a thread looks twice before it stores, its second look
-/// hides that somebody else has looked before, and the execution in which the store comes first is never tried. With the
-/// roles changed it is.
+/// loom alone would overlook executions in which a store comes before somebody else's look. `kata` makes up for that; the
+/// change of roles makes the check independent of it.
 fn explore<const N: usize>(scripts: [Script; N], judge: fn(&Shared, [Vec<Row>; N])) {
     explore_within(3, scripts, judge);
 }
