@@ -4,7 +4,6 @@
 //! happened. An exit code alone proves nothing: learner code may call `std::process::exit(0)`.
 
 use std::process::ExitStatus;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -86,7 +85,7 @@ pub fn verdict(name: &str, trial: &Trial, settings: &Settings) -> Verdict {
     let status = match &trial.end {
         End::Exited(status) => *status,
         End::OutOfTime | End::Stopped => {
-            return Verdict::Hanging(explain(hanging_message(trial, settings.hang_guard)));
+            return Verdict::Hanging(explain(hanging_message(trial)));
         }
     };
     if !(status.success() && libtest_says_passed(name, &trial.stdout)) {
@@ -132,11 +131,11 @@ fn message_of(report: &Value) -> String {
     message.trim().to_owned()
 }
 
-fn hanging_message(trial: &Trial, guard: Duration) -> String {
+fn hanging_message(trial: &Trial) -> String {
     let mut message = format!(
         "Still running after {} s, so it was stopped: a deadlock, or a loop that never ends. In a check of a model it may also \
          be a wait that the checker cannot see: `spin_loop`, `yield_now` and atomics come from `kata`, not from `std`.",
-        guard.as_secs_f64()
+        trial.hang_guard.as_secs_f64()
     );
     let said = panic_messages(&trial.stderr).or_else(|| output(trial));
     if let Some(said) = said {

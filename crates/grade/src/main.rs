@@ -90,7 +90,7 @@ struct AuditOptions {
 
 #[derive(clap::Args)]
 struct GradeOptions {
-    /// What to grade [default: everything]
+    /// What to grade [default: everything; in an exercise's folder, that exercise]
     #[arg(value_name = "EXERCISE|PHASE")]
     selectors: Vec<String>,
 
@@ -213,7 +213,11 @@ fn run_grade(root: &Path, options: &GradeOptions) -> Result<u8> {
     let interrupted = prepare()?;
     let lock = Lock::read(root)?;
     let course = Course::read(root, &lock)?;
-    let selected = course.select(&options.selectors)?;
+    let selected = if options.selectors.is_empty() {
+        course.select(&here(&course))?
+    } else {
+        course.select(&options.selectors)?
+    };
     let target = if options.solutions {
         Target::Solutions
     } else {
@@ -296,6 +300,17 @@ fn find_course(named: Option<&Path>) -> Result<PathBuf> {
             advice,
         )
     })
+}
+
+/// The exercise in whose folder the grader was called, as a selector; none elsewhere.
+fn here(course: &Course) -> Vec<String> {
+    let inside = std::env::current_dir().ok().and_then(|here| {
+        let exercises = course.root.join("exercises").canonicalize().ok()?;
+        let inside = here.strip_prefix(exercises).ok()?;
+        let folder = inside.components().nth(1)?;
+        Some(folder.as_os_str().to_string_lossy().into_owned())
+    });
+    inside.into_iter().collect()
 }
 
 /// Where cargo would build, as far as the environment says.

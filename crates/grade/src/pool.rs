@@ -1,5 +1,6 @@
 //! Several tests at once.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, Sender};
@@ -7,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::course::Package;
 use crate::error::{Error, Result};
-use crate::judge::{self, TestResult};
+use crate::judge::{self, TestResult, Verdict};
 use crate::run::{self, Settings};
 use crate::watch::Watch;
 
@@ -23,6 +24,10 @@ pub struct Job<T> {
     pub test: String,
 }
 
+/// Once a test of a package hangs, the package does not pass, whatever its other tests say. They get this part of the
+/// time, so that nobody waits a minute for each of them.
+const AFTER_A_HANG: u32 = 4;
+
 /// Runs the jobs that `feed` sends, while it still sends, and hands each result to `finished`.
 ///
 /// Returns when all of them have ended. Stops early, leaving no process behind, if `feed` or a job fails.
@@ -36,6 +41,8 @@ pub fn run_jobs<T: Send, R>(
     let receiver = Mutex::new(receiver);
     let failed = AtomicBool::new(false);
     let first_error = Mutex::new(None);
+    let hanging = Mutex::new(BTreeSet::new());
+    let hanging = || hanging.lock().unwrap_or_else(PoisonError::into_inner);
     let fail = |error: Error| {
         failed.store(true, Relaxed);
         let mut first = first_error.lock().unwrap_or_else(PoisonError::into_inner);
@@ -54,11 +61,18 @@ pub fn run_jobs<T: Send, R>(
                     if failed.load(Relaxed) || settings.stopped() {
                         continue;
                     }
-                    match run::test(settings, &job.package, &job.binary, &job.test) {
+                    let mut guard = settings.hang_guard;
+                    if hanging().contains(&job.package.name) {
+                        guard /= AFTER_A_HANG;
+                    }
+                    match run::test(settings, &job.package, &job.binary, &job.test, guard) {
                         Ok(trial) => {
                             let name = judge::plain_name(&job.test).to_owned();
                             let verdict = judge::verdict(&job.test, &trial, settings);
                             watch.finished(&job.package.name, &name);
+                            if matches!(verdict, Verdict::Hanging(_)) {
+                                hanging().insert(job.package.name.clone());
+                            }
                             finished(job.tag, TestResult { name, verdict });
                         }
                         Err(error) => fail(error),

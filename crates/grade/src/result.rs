@@ -98,6 +98,9 @@ pub struct Report {
     pub total: usize,
     /// All phases, each with its selected exercises.
     pub phases: Vec<PhaseReport>,
+    /// Whether only a part of the course is selected.
+    #[serde(skip)]
+    pub partial: bool,
     /// What to turn to now; nothing if everything passes.
     #[serde(skip)]
     pub next: Option<NextStep>,
@@ -257,6 +260,7 @@ impl Report {
             passed: phases.iter().map(|phase| phase.passed).sum(),
             total: phases.iter().map(|phase| phase.total).sum(),
             phases,
+            partial: selected.contains(&false),
             next,
         }
     }
@@ -277,7 +281,7 @@ impl Report {
     }
 }
 
-/// What was begun comes first, selected before not; then the first exercise whose needs are met.
+/// What was asked for comes first, then what was begun, then the first exercise whose needs are met.
 fn next_step(course: &Course, all: &[(u8, bool, ExerciseReport)]) -> Option<NextStep> {
     let passing = |id: &String| {
         all.iter()
@@ -288,20 +292,21 @@ fn next_step(course: &Course, all: &[(u8, bool, ExerciseReport)]) -> Option<Next
             .find(|(_, selected, report)| *selected == wanted && report.needs_work())
             .map(|(.., report)| report)
     };
-    let untouched = || {
+    let untouched = |wanted: bool| {
         course
             .exercises
             .iter()
             .zip(all)
-            .filter(|(_, (.., report))| report.state == State::NotStarted)
-            .map(|(exercise, (_, selected, report))| {
-                let ready = exercise.needs.iter().all(passing);
-                ((!ready, !*selected), report)
+            .filter(|(_, (_, selected, report))| {
+                *selected == wanted && report.state == State::NotStarted
             })
-            .min_by_key(|(order, _)| *order)
+            .map(|(exercise, (.., report))| (!exercise.needs.iter().all(passing), report))
+            .min_by_key(|(not_ready, _)| *not_ready)
             .map(|(_, report)| report)
     };
-    let report = begun(true).or_else(|| begun(false)).or_else(untouched)?;
+    let report = [true, false]
+        .into_iter()
+        .find_map(|wanted| begun(wanted).or_else(|| untouched(wanted)))?;
     Some(NextStep {
         id: report.id.clone(),
         name: report.name.clone(),

@@ -55,6 +55,8 @@ impl Settings {
 /// What a test process left when it had ended.
 #[derive(Debug)]
 pub struct Trial {
+    /// After this time it would have been stopped.
+    pub hang_guard: Duration,
     /// How it ended.
     pub end: End,
     /// Whether one of its children was still alive, and killed.
@@ -74,7 +76,8 @@ pub fn list(
     binary: &Path,
 ) -> Result<std::result::Result<Vec<String>, String>> {
     let arguments = ["--list", "--format", "terse"];
-    let trial = run(settings, package, binary, &arguments, LIST_KEPT)?;
+    let guard = settings.hang_guard;
+    let trial = run(settings, package, binary, &arguments, LIST_KEPT, guard)?;
     let complete = matches!(trial.end, End::Exited(status) if status.success());
     if !complete {
         return Ok(Err(format!(
@@ -90,12 +93,18 @@ pub fn list(
     Ok(Ok(names.into_iter().map(str::to_owned).collect()))
 }
 
-/// Runs one test alone.
-pub fn test(settings: &Settings, package: &Package, binary: &Path, name: &str) -> Result<Trial> {
+/// Runs one test alone, and stops it after `hang_guard`.
+pub fn test(
+    settings: &Settings,
+    package: &Package,
+    binary: &Path,
+    name: &str,
+    hang_guard: Duration,
+) -> Result<Trial> {
     // More than one thread makes libtest run the test in a thread named after it, and print its verdict on one line;
     // uncaptured, what it said before it hung or was aborted is not lost.
     let arguments = ["--exact", name, "--test-threads=2", "--nocapture"];
-    run(settings, package, binary, &arguments, KEPT)
+    run(settings, package, binary, &arguments, KEPT, hang_guard)
 }
 
 fn run(
@@ -104,6 +113,7 @@ fn run(
     binary: &Path,
     arguments: &[&str],
     kept: usize,
+    hang_guard: Duration,
 ) -> Result<Trial> {
     let number = settings.next_report.fetch_add(1, Relaxed);
     let report = settings.reports.join(format!("{number}.json"));
@@ -132,12 +142,12 @@ fn run(
     let stdout = Capture::start(stdout, kept);
     let stderr = Capture::start(stderr, kept);
 
-    let ended =
-        process::wait(group, Some(settings.hang_guard), &|| settings.stopped()).map_err(trouble)?;
+    let ended = process::wait(group, Some(hang_guard), &|| settings.stopped()).map_err(trouble)?;
     if matches!(ended.end, End::Stopped) {
         return Err(Error::Interrupted);
     }
     Ok(Trial {
+        hang_guard,
         end: ended.end,
         left_process_behind: ended.left_process_behind,
         stdout: stdout.finish(),

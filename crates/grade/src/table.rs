@@ -23,7 +23,9 @@ pub struct Layout<'a> {
 pub fn render(report: &Report, layout: Layout<'_>) -> String {
     let mut text = String::new();
     for phase in &report.phases {
-        render_phase(&mut text, phase, layout);
+        if !(report.partial && phase.exercises.is_empty()) {
+            render_phase(&mut text, phase, layout);
+        }
     }
     if !text.ends_with("\n\n") {
         text.push('\n');
@@ -250,10 +252,19 @@ fn render_failure(text: &mut String, exercise: &ExerciseReport, layout: Layout<'
     for failure in failures.iter().take(told.max(1)) {
         render_message(text, failure);
     }
-    let rest = failures.len().saturating_sub(told.max(1));
-    if rest > 0 {
-        let more = if rest == 1 { "check does" } else { "checks do" };
-        let _ = writeln!(text, "  {rest} more {more} not pass.");
+    let rest = failures.get(told.max(1)..).unwrap_or_default();
+    if let [_, ..] = rest {
+        let names: Vec<&str> = rest.iter().map(|failure| failure.test.as_str()).collect();
+        let shown = names.len().min(NAMES);
+        let more = match names.len() - shown {
+            0 => String::new(),
+            more => format!("\n      and {more} more"),
+        };
+        let _ = writeln!(
+            text,
+            "  Nor does this pass:\n      {}{more}",
+            names[..shown].join("\n      ")
+        );
     }
     let hints = format!("hints/{}.md", exercise.path);
     let hints_help = !matches!(exercise.state, State::TestsEdited | State::WontCompile);
@@ -287,6 +298,9 @@ fn render_message(text: &mut String, failure: &FailureReport) {
     }
 }
 
+/// The most names of further checks that do not pass.
+const NAMES: usize = 12;
+
 /// The most lines of one message: a compiler can say a lot, and the first error is the one to read.
 const LINES: usize = 60;
 
@@ -310,6 +324,18 @@ fn render_summary(text: &mut String, report: &Report) {
         report.total,
         style(report.level.words()).bold()
     );
+    if report.partial && report.target == Target::Exercises {
+        for exercise in report.exercises() {
+            if exercise.state == State::Passing {
+                let ExerciseReport { id, name, path, .. } = exercise;
+                let _ = writeln!(
+                    text,
+                    "{id} {name} passes. The questions at the end of exercises/{path}/README.md are what no check asks; \
+                     solutions/{path}/ shows how else it can be done."
+                );
+            }
+        }
+    }
     let advice = match (report.target, &report.next) {
         (Target::Solutions, _) => return,
         (Target::Exercises, Some(next)) => advice(next),

@@ -4,8 +4,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{self, Sender};
 use std::time::{Duration, Instant};
 
@@ -288,11 +286,10 @@ impl<'a, 'env> Trials<'a, 'env> {
 
 impl Workshop<'_> {
     fn run(&self, package: &Package, binary: &Path, name: &str, guard: Duration) -> Result<Ran> {
-        let settings = self.settings_with(guard)?;
         let begin = Instant::now();
-        let trial = run::test(&settings, package, binary, name)?;
+        let trial = run::test(self.settings, package, binary, name, guard)?;
         let milliseconds = u64::try_from(begin.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let verdict = judge::verdict(name, &trial, &settings);
+        let verdict = judge::verdict(name, &trial, self.settings);
         self.watch.finished(&package.name, judge::plain_name(name));
         Ok(Ran {
             name: name.to_owned(),
@@ -317,30 +314,5 @@ impl Workshop<'_> {
             });
         }
         Ok(Outcome::Survived)
-    }
-
-    /// The settings with another guard, and a folder of their own for reports.
-    fn settings_with(&self, guard: Duration) -> Result<Settings> {
-        let own = self.settings;
-        let number = own
-            .next_report
-            .fetch_add(1, std::sync::atomic::Ordering::Relaxed);
-        let reports = own.reports.join(number.to_string());
-        std::fs::create_dir_all(&reports).map_err(|error| {
-            Error::new(
-                format!("{} cannot be written: {error}", reports.display()),
-                "Make room, then run the audit again.",
-            )
-        })?;
-        Ok(Settings {
-            target_dir: own.target_dir.clone(),
-            reports,
-            hang_guard: guard,
-            memory: own.memory,
-            workers: own.workers,
-            interrupted: Arc::clone(&own.interrupted),
-            environment: own.environment.clone(),
-            next_report: AtomicU64::new(0),
-        })
     }
 }

@@ -281,6 +281,37 @@ fn without_a_terminal_there_are_tables_and_no_escapes() {
 }
 
 #[test]
+fn in_an_exercises_folder_that_exercise_is_graded() {
+    let (graded, _guard) = graded();
+    let folder = graded.course.root.join(Course::path("solved", "src"));
+    let output = graded
+        .course
+        .grader(&["--hang-guard", "3"])
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let stdout = text(&output.stdout);
+    for words in [
+        "Completion: 1 of 1 passing",
+        "solved passes. The questions at the end of exercises/phase1_internals/",
+        "Next step: Continue with 1.03 wrong",
+    ] {
+        assert!(stdout.contains(words), "{words:?} is missing:\n{stdout}");
+    }
+    assert!(!stdout.contains("Phase 2"), "{stdout}");
+}
+
+#[test]
+fn the_next_step_is_in_what_was_asked_for() {
+    let (graded, _guard) = graded();
+    let stdout = text(&graded.course.run(&["fresh"]).stdout);
+    assert!(
+        stdout.contains("Next step: Start with 1.01 fresh"),
+        "{stdout}"
+    );
+}
+
+#[test]
 fn a_reader_that_stops_reading_is_no_error() {
     let (graded, _guard) = graded();
     let mut grader = graded

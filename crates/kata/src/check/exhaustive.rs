@@ -1,7 +1,7 @@
 //! Every execution of a small program that the memory model allows, within a bound on preemptions: loom.
 
 use super::explore;
-use super::report::{self, Report};
+use super::report::{Report, Test};
 use super::timeline::Context;
 use crate::record::{self, Mapping, Pass};
 use std::sync::Arc;
@@ -109,17 +109,16 @@ impl Exhaustive {
         model: F,
     ) -> Result<Coverage, Box<Report>> {
         let model = Arc::new(model);
-        let test = report::test_name(std::any::type_name::<F>());
-        let replay = format!("cargo test -p {} --features loom {test}", report::package());
+        let test = Test::running(std::any::type_name::<F>());
         let bound = self.preemptions;
         let context = move || Context {
-            test: test.clone(),
+            test: test.name(),
             world: "loom",
             explored: format!(
                 "after {} of ? interleavings (loom, preemptions ≤ {bound})",
                 record::executions()
             ),
-            replay: replay.clone(),
+            replay: test.command("loom"),
         };
         record::begin_exploration();
         let mut passes = 0;

@@ -3,7 +3,7 @@
 //! Never under loom: there an operation that has returned need not be visible to one called later.
 
 use super::linearizability::{Counterexample, History, Spec};
-use super::report::{self, Step};
+use super::report::{Step, Test};
 use super::{explore, randomized::Randomized};
 use crate::sync::Arc;
 
@@ -24,7 +24,7 @@ pub fn linearizable<S, T>(
     S::Ret: Send,
     T: Send + Sync + 'static,
 {
-    let test = report::test_name(std::any::type_name_of_val(&perform));
+    let test = Test::running(std::any::type_name_of_val(&perform));
     let model = move || {
         let object = Arc::new(build());
         let history = std::sync::Arc::new(History::<S>::new());

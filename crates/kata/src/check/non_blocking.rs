@@ -2,8 +2,9 @@
 //! finish without it (Herlihy & Shavit, *On the Nature of Progress*, 2011: lock-freedom is progress of some thread
 //! whatever the others do; a stopped thread is the harshest they can do).
 
+use super::explore;
 use super::randomized::Sample;
-use super::{explore, report};
+use super::report::Test;
 use crate::record;
 use shuttle::scheduler::{DataSource, RandomDataSource, Schedule, Scheduler, Task, TaskId};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -29,7 +30,7 @@ const DEEPEST: usize = 200;
 /// # Panics
 /// If the others do not finish while one thread is stopped, or if a thread fails. The picture goes to stderr.
 pub fn non_blocking<F: Fn() -> Vec<Body> + Send + Sync + 'static>(scenario: F) {
-    let test = report::test_name(std::any::type_name::<F>());
+    let test = Test::running(std::any::type_name::<F>());
     let shared = Arc::new(Shared::default());
     let scheduler = Freezer {
         shared: Arc::clone(&shared),

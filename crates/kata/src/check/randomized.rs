@@ -4,7 +4,7 @@
 //! decides nothing about orderings.
 
 use super::explore;
-use super::report::{self, Report};
+use super::report::{Report, Test};
 use super::timeline::Context;
 use crate::record::{self, Mapping, Pass};
 use shuttle::scheduler::{
@@ -109,12 +109,12 @@ impl Randomized {
     /// # Errors
     /// With the report of the first execution that fails.
     pub fn explore<F: Fn() + Send + Sync + 'static>(self, model: F) -> Result<(), Box<Report>> {
-        self.explore_as(report::test_name(std::any::type_name::<F>()), model)
+        self.explore_as(Test::running(std::any::type_name::<F>()), model)
     }
 
     pub(super) fn explore_as<F: Fn() + Send + Sync + 'static>(
         self,
-        test: String,
+        test: Test,
         model: F,
     ) -> Result<(), Box<Report>> {
         let replay = std::env::var(REPLAY)
@@ -150,7 +150,7 @@ impl Randomized {
 
 /// What every exploration under shuttle needs to know.
 pub(super) struct Sample {
-    pub test: String,
+    pub test: Test,
     pub steps: usize,
     pub adversary: bool,
     pub leaks: bool,
@@ -178,9 +178,8 @@ impl Sample {
         config.failure_persistence = FailurePersistence::None;
         config.max_steps = MaxSteps::FailAfter(steps);
         config.silence_warnings = true;
-        let package = report::package();
         let context = move || {
-            let command = format!("cargo test -p {package} --features shuttle {test}");
+            let command = test.command("shuttle");
             let schedule = serialize_schedule(&CurrentSchedule::get_schedule()).replace('\n', "");
             let replay = if replayable && schedule.len() <= LONGEST_REPLAY {
                 format!("{REPLAY}={schedule} {command}")
@@ -188,7 +187,7 @@ impl Sample {
                 command
             };
             Context {
-                test: test.clone(),
+                test: test.name(),
                 world: "shuttle",
                 explored: explored(),
                 replay,

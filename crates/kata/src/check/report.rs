@@ -72,27 +72,6 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
 impl Report {
     /// Draws the picture: a column a thread, a row a step, the explanation under the last one.
     pub(crate) fn draw(&mut self) {
-        const STEP: usize = 6;
-        let columns: Vec<usize> = (0..self.threads.len())
-            .filter(|&thread| self.steps.iter().any(|step| step.thread == thread))
-            .collect();
-        let count = |text: &str| text.chars().count();
-        let widths: Vec<(usize, usize)> = columns
-            .iter()
-            .map(|&thread| {
-                let own = || self.steps.iter().filter(move |step| step.thread == thread);
-                let text = own().map(|step| count(&step.text)).max().unwrap_or(0);
-                let place = own()
-                    .map(|step| count(short(&step.location)))
-                    .max()
-                    .unwrap_or(0);
-                (
-                    text.max(count(&self.threads[thread]).saturating_sub(place + 2)),
-                    place,
-                )
-            })
-            .collect();
-
         let mut text = String::new();
         // A message of somebody's own would run into what follows.
         let gap = if self.headline.chars().count() > 40 {
@@ -106,37 +85,8 @@ impl Report {
             self.test, self.headline, self.explored
         );
         if !self.steps.is_empty() {
-            let mut line = format!("\n{:>STEP$}", "#");
-            for (&thread, &(wide, place)) in columns.iter().zip(&widths) {
-                let _ = write!(
-                    line,
-                    "  {:<width$}",
-                    self.threads[thread],
-                    width = wide + place + 2
-                );
-            }
-            let _ = writeln!(text, "{}", line.trim_end());
-            let mut last = 0;
-            for step in &self.steps {
-                if step.step > last + 1 {
-                    let _ = writeln!(text, "{:>STEP$}", "…");
-                }
-                last = step.step;
-                let mut line = format!("{:>STEP$}", step.step);
-                for (&thread, &(wide, place)) in columns.iter().zip(&widths) {
-                    if thread == step.thread {
-                        let _ = write!(
-                            line,
-                            "  {:<wide$}  {:<place$}",
-                            step.text,
-                            short(&step.location)
-                        );
-                    } else {
-                        let _ = write!(line, "  {:width$}", "", width = wide + place + 2);
-                    }
-                }
-                let _ = writeln!(text, "{}", line.trim_end());
-            }
+            text.push('\n');
+            self.draw_steps(&mut text);
         }
         for (index, line) in wrap(&self.why, 100).iter().enumerate() {
             let mark = if index == 0 && !self.steps.is_empty() {
@@ -151,6 +101,97 @@ impl Report {
         }
         self.text = text;
     }
+
+    /// The steps, in a column for each thread. No row has more than one step in it, so where a terminal has no room for
+    /// all columns side by side they begin closer to each other, and their steps reach below the next one's.
+    fn draw_steps(&self, text: &mut String) {
+        let mut columns: Vec<Column> = (0..self.threads.len())
+            .filter_map(|thread| Column::of(self, thread))
+            .collect();
+        let widest = columns.iter().map(Column::width).max().unwrap_or(0);
+        let others = columns.len().saturating_sub(1).max(1);
+        let most = (WIDEST.saturating_sub(STEP + widest) / others).max(CLOSEST);
+        let mut at = STEP;
+        let mut line = format!("{:>STEP$}", "#");
+        for column in &mut columns {
+            column.at = at + 2;
+            at += (2 + column.width()).min(most);
+            let _ = write!(line, "{:1$}", "", column.at - count(&line));
+            line.push_str(column.name);
+        }
+        let _ = writeln!(text, "{}", line.trim_end());
+        let mut last = 0;
+        for step in &self.steps {
+            if step.step > last + 1 {
+                let _ = writeln!(text, "{:>STEP$}", "…");
+            }
+            last = step.step;
+            let column = columns.iter().find(|column| column.thread == step.thread);
+            let Column {
+                at, text: width, ..
+            } = column.expect("whoever has a step has a column");
+            let line = format!(
+                "{:>STEP$}{:indent$}{:<width$}  {}",
+                step.step,
+                "",
+                step.text,
+                short(&step.location),
+                indent = at - STEP,
+            );
+            let _ = writeln!(text, "{}", line.trim_end());
+        }
+    }
+}
+
+/// Room for the number of a step.
+const STEP: usize = 6;
+
+/// How wide a picture may become before its columns move closer to each other.
+const WIDEST: usize = 120;
+
+/// The least distance of two columns: a thread's name and some more.
+const CLOSEST: usize = 14;
+
+/// What is drawn of one thread.
+struct Column<'a> {
+    thread: usize,
+    name: &'a str,
+    /// Where it begins.
+    at: usize,
+    /// Room for what was done.
+    text: usize,
+    /// Room for where.
+    place: usize,
+}
+
+impl<'a> Column<'a> {
+    /// `None` if the thread did nothing that is shown.
+    fn of(report: &'a Report, thread: usize) -> Option<Self> {
+        let own = || {
+            report
+                .steps
+                .iter()
+                .filter(move |step| step.thread == thread)
+        };
+        let name = &report.threads[thread];
+        let place = own().map(|step| count(short(&step.location))).max()?;
+        let text = own().map(|step| count(&step.text)).max()?;
+        Some(Self {
+            thread,
+            name,
+            at: 0,
+            text: text.max(count(name).saturating_sub(place + 2)),
+            place,
+        })
+    }
+
+    fn width(&self) -> usize {
+        self.text + 2 + self.place
+    }
+}
+
+fn count(text: &str) -> usize {
+    text.chars().count()
 }
 
 /// The path of the file a report goes to, if somebody asked for one.
@@ -181,24 +222,97 @@ pub(crate) fn deliver(value: &impl Serialize) {
     }
 }
 
-/// The name of the running test: libtest names its threads; on a single processor it does not start any, and the
-/// name of the model's closure is used.
-pub(crate) fn test_name(closure: &str) -> String {
-    let thread = std::thread::current();
-    let path = match thread.name() {
-        Some(name) if name != "main" => name.to_owned(),
-        _ => {
-            let parts: Vec<&str> = closure
-                .split("::")
-                .filter(|part| !part.starts_with("{{"))
-                .collect();
-            parts.get(1..).unwrap_or_default().join("::")
-        }
-    };
-    path.rsplit("::").next().unwrap_or(&path).to_owned()
+/// The running test.
+#[derive(Clone, Debug)]
+pub(crate) struct Test {
+    /// As libtest knows it, with its modules.
+    path: String,
 }
 
-/// The package under test, for commands a learner can type.
-pub(crate) fn package() -> String {
-    std::env::var("CARGO_PKG_NAME").unwrap_or_else(|_| "<package>".to_owned())
+impl Test {
+    /// libtest names its threads; on a single processor it does not start any, and the name of the model's closure is
+    /// used.
+    pub(crate) fn running(closure: &str) -> Self {
+        let thread = std::thread::current();
+        let path = match thread.name() {
+            Some(name) if name != "main" => name.to_owned(),
+            _ => {
+                let parts: Vec<&str> = closure
+                    .split("::")
+                    .filter(|part| !part.starts_with("{{"))
+                    .collect();
+                parts.get(1..).unwrap_or_default().join("::")
+            }
+        };
+        Self { path }
+    }
+
+    /// Without its modules.
+    pub(crate) fn name(&self) -> String {
+        let name = self.path.rsplit("::").next().unwrap_or(&self.path);
+        name.to_owned()
+    }
+
+    /// The command that runs this test and no other in `world`, for a learner to type.
+    pub(crate) fn command(&self, world: &str) -> String {
+        let package = std::env::var("CARGO_PKG_NAME").unwrap_or_else(|_| "<package>".to_owned());
+        let Self { path } = self;
+        format!("cargo test -p {package} --features {world} --test checks -- --exact {path}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A picture of as many threads as there are widths, each with one step of that width.
+    fn picture(widths: &[usize]) -> String {
+        let steps = widths.iter().enumerate().map(|(thread, &width)| Step {
+            step: thread + 1,
+            thread,
+            text: "x".repeat(width),
+            location: "src/lib.rs:7".to_owned(),
+        });
+        let mut report = Report {
+            schema: SCHEMA,
+            test: "test".to_owned(),
+            world: "loom",
+            headline: "data race".to_owned(),
+            explored: String::new(),
+            why: String::new(),
+            threads: (0..widths.len())
+                .map(|thread| format!("t{thread}"))
+                .collect(),
+            steps: steps.collect(),
+            replay: String::new(),
+            text: String::new(),
+        };
+        report.draw();
+        report.text
+    }
+
+    #[test]
+    fn every_thread_has_a_column_if_there_is_room() {
+        assert_eq!(
+            picture(&[3, 4]),
+            "test: data race \n\n     #  t0             t1\n     1  xxx  lib.rs:7\n     2                 xxxx  lib.rs:7\n"
+        );
+    }
+
+    #[test]
+    fn where_there_is_no_room_columns_overlap() {
+        let picture = picture(&[50, 50, 50]);
+        let x = "x".repeat(50);
+        let row = |step: usize, at: usize| format!("     {step}{:at$}{x}  lib.rs:7\n", "");
+        assert_eq!(
+            picture,
+            format!(
+                "test: data race \n\n     #  t0{0:25}t1{0:25}t2\n{1}{2}{3}",
+                "",
+                row(1, 2),
+                row(2, 29),
+                row(3, 56)
+            )
+        );
+    }
 }
