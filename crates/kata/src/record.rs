@@ -73,6 +73,11 @@ pub(crate) enum Op {
     },
     Unpark(usize),
     Yield,
+    /// A panic, which somebody has caught if anything comes after it.
+    Panic {
+        message: String,
+        place: String,
+    },
 }
 
 /// The object of operations that have none.
@@ -337,6 +342,22 @@ pub(crate) fn event(object: u32, op: Op, site: Site) {
             })
         });
     }
+}
+
+/// Records a panic of the current thread.
+#[track_caller]
+pub(crate) fn panicked(message: &str, place: String) {
+    RECORD.with_borrow_mut(|record| {
+        record.events.push(Event {
+            thread: current(),
+            object: NO_OBJECT,
+            op: Op::Panic {
+                message: message.lines().next().unwrap_or_default().to_owned(),
+                place,
+            },
+            site: Location::caller(),
+        });
+    });
 }
 
 /// Notes a successful read-modify-write on `object`.

@@ -112,6 +112,11 @@ fn on_panic(info: &PanicHookInfo<'_>) {
         SHOUTED.set(true);
     }
     FAILED.set(Some(report));
+    // Seen in the picture of a later failure, if this one is caught.
+    let place = info
+        .location()
+        .map(|place| format!("{}:{}", place.file(), place.line()));
+    record::panicked(&message, place.unwrap_or_default());
     DEPTH.set(record::with(|record| record.events.len()));
 }
 
@@ -150,9 +155,11 @@ pub(super) fn end_execution(leaks: bool) {
         );
     }
     if leaks && blocks > 0 {
-        let why = format!(
-            "{blocks} blocks of {bytes} bytes in all are still allocated at the end of the execution."
-        );
+        let what = match blocks {
+            1 => format!("1 block of {bytes} bytes is"),
+            _ => format!("{blocks} blocks of {bytes} bytes in all are"),
+        };
+        let why = format!("{what} still allocated at the end of the execution.");
         crate::world::fail("leak", &why);
     }
     record::end_execution();

@@ -169,8 +169,23 @@ const CLAIMS: &[(&str, Claim)] = &[
             ],
         );
     }),
+    ("fences/release_fence_missing", |report| {
+        says(
+            report,
+            &["It needs Release, or a fence(Release) before it."],
+        )
+    }),
+    ("2+2W/Release", |report| {
+        says(
+            report,
+            &[
+                "nothing orders the two stores",
+                "a fence(SeqCst) between the two of each thread",
+            ],
+        );
+    }),
     ("overwrite/forgets_what_was_there", |report| {
-        says(report, &["1 blocks of 8 bytes"])
+        says(report, &["1 block of 8 bytes"])
     }),
 ];
 

@@ -337,6 +337,46 @@ impl Execution {
             && self.causes_are_acyclic(model.cycles)
     }
 
+    /// Whether Release and Acquire would allow it wherever they stood, so that only SeqCst can forbid it.
+    pub fn only_the_total_order_forbids(&self, derived: &Derived) -> bool {
+        let strongest = self.sequenced.union(&self.reads).closure();
+        strongest.is_irreflexive() && strongest.then(&derived.coherence).is_irreflexive()
+    }
+
+    /// What keeps two accesses of a thread out of the order of everything SeqCst: a weaker fence between them, or without
+    /// any fence the weaker ones of the two.
+    pub fn outside_the_total_order(&self) -> Set {
+        let strong = |event: usize| self.events[event].order == Some(SeqCst);
+        let is_access = |event: usize| !self.events[event].is_fence();
+        let pairs = self
+            .sequenced
+            .pairs()
+            .filter(|&(one, other)| {
+                let thread = self.events[one].thread;
+                thread.is_some() && thread == self.events[other].thread
+            })
+            .filter(|&(one, other)| is_access(one) && is_access(other));
+        let mut outside = 0;
+        for (one, other) in pairs {
+            let between: Vec<usize> = (0..self.events.len())
+                .filter(|&event| self.sequenced.has(one, event) && self.sequenced.has(event, other))
+                .filter(|&event| !is_access(event))
+                .collect();
+            if between.iter().copied().any(strong) {
+                continue;
+            }
+            let weak = if between.is_empty() {
+                vec![one, other]
+            } else {
+                between
+            };
+            for event in weak.into_iter().filter(|&event| !strong(event)) {
+                outside |= 1 << event;
+            }
+        }
+        outside
+    }
+
     /// Whether there is a single total order of the SeqCst operations, as demanded.
     fn total_order_exists(&self, total: Total, derived: &Derived) -> bool {
         let events = self.events.len();

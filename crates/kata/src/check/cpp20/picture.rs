@@ -53,6 +53,7 @@ impl Witness {
                 .map(|at| at + 1)
         };
 
+        let sequential = execution.only_the_total_order_forbids(&derived);
         let mut remarks = Vec::new();
         let mut steps = Vec::new();
         for &event in &order {
@@ -71,6 +72,7 @@ impl Witness {
                 };
                 if let Some(store) = number(source)
                     && events[source].thread != events[event].thread
+                    && !sequential
                 {
                     remarks.push(edge(execution, source, event, store, &number));
                 }
@@ -85,8 +87,13 @@ impl Witness {
                 if derived.reads_before.has(event, later) && number(later) < number(event) {
                     let (load, store) = (number(event), number(later));
                     if let (Some(load), Some(store)) = (load, store) {
+                        let happens = if sequential {
+                            "."
+                        } else {
+                            ", which does not happen before it."
+                        };
                         remarks.push(format!(
-                            "Step {load} reads a value older than that of step {store}, which does not happen before it."
+                            "Step {load} reads a value older than that of step {store}{happens}"
                         ));
                     }
                 }
@@ -97,8 +104,36 @@ impl Witness {
                 && first > second
             {
                 let location = events[one].location.expect("a store has a location");
+                let nothing = if sequential {
+                    "."
+                } else {
+                    ": nothing orders the two the other way round."
+                };
                 remarks.push(format!(
-                    "In the modification order of {location} step {first} comes before step {second}: nothing orders the two the other way round."
+                    "In the modification order of {location} step {first} comes before step {second}{nothing}"
+                ));
+            }
+        }
+        if sequential {
+            remarks.push(
+                "Release and Acquire allow this wherever they stand: no thread reads what would order it behind the others."
+                    .to_owned(),
+            );
+            let outside = execution.outside_the_total_order();
+            let missing: Vec<String> = order
+                .iter()
+                .filter(|&&event| outside >> event & 1 == 1)
+                .map(|&event| {
+                    let step = number(event).unwrap_or_default();
+                    format!("step {step} ({})", events[event].text)
+                })
+                .collect();
+            let are = if missing.len() == 1 { "is" } else { "are" };
+            if let Some((last, rest)) = missing.split_last() {
+                let and = if rest.is_empty() { "" } else { " and " };
+                remarks.push(format!(
+                    "Only the one order of everything SeqCst forbids it, and {}{and}{last} {are} not in it.",
+                    rest.join(", ")
                 ));
             }
         }

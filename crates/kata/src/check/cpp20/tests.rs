@@ -685,6 +685,31 @@ fn a_witness_says_which_edge_is_missing() {
 }
 
 #[test]
+fn a_witness_that_release_and_acquire_cannot_forbid_says_so() {
+    let program = threads([
+        vec![
+            store("x", 1, Relaxed),
+            fence(AcqRel),
+            load("y", Relaxed, "a"),
+        ],
+        vec![store("y", 1, SeqCst), load("x", SeqCst, "b")],
+    ]);
+    let witness = program
+        .find(Model::default(), |outcome| {
+            outcome.is(&[("a", 0), ("b", 0)])
+        })
+        .expect("the fence is too weak");
+    let picture = witness.to_string();
+    for words in [
+        "Release and Acquire allow this wherever they stand",
+        "and step 2 (fence(AcqRel)) is not in it.",
+    ] {
+        assert!(picture.contains(words), "{picture}");
+    }
+    assert!(!picture.contains("happen"), "{picture}");
+}
+
+#[test]
 fn a_witness_of_load_buffering_reads_ahead() {
     let (program, ends) = lb([Relaxed; 2], [Relaxed; 2]);
     let witness = program

@@ -351,15 +351,30 @@ fn sentence(picture: &Picture, missing: &Missing) -> String {
     };
     let (from, to) = (picture.step(store), picture.step(load));
     let thread = picture.thread(picture.events[store].thread);
+    // Advice for those who write with fences.
+    let fences = || {
+        let mut ops = picture.events.iter().map(|event| &event.op);
+        ops.any(|op| matches!(op, Op::Fence(_)))
+    };
+    let or_a_fence = |order: &str, side: &str| {
+        if fences() {
+            format!(", or a fence({order}) {side} it")
+        } else {
+            String::new()
+        }
+    };
     match (release, acquire) {
         (true, false) => format!(
             "{to} read what {from} stored, but {from} is {}: it publishes nothing that {thread} did before it. \
-             It needs Release.",
-            order(store, false)
+             It needs Release{}.",
+            order(store, false),
+            or_a_fence("Release", "before")
         ),
         (false, true) => format!(
-            "{to} read what {from} released, but {to} is {}: it sees nothing that {thread} did before. It needs Acquire.",
-            order(load, true)
+            "{to} read what {from} released, but {to} is {}: it sees nothing that {thread} did before. It needs \
+             Acquire{}.",
+            order(load, true),
+            or_a_fence("Acquire", "after")
         ),
         _ => format!(
             "{to} read what {from} stored, but {from} is {} and {to} is {}: it takes a Release store that is read by \
@@ -489,8 +504,7 @@ pub(super) fn stale(picture: &Picture, record: &Record) -> Option<Why> {
             events[index].object == event.object && stored(&events[index].op).is_some()
         })?;
         let (written, _) = stored(&events[store].op)?;
-        (written.bits != value.bits && events[store].thread != event.thread)
-            .then_some((load, store))
+        (written.bits != value.bits).then_some((load, store))
     })?;
     let graph = Graph::new(record, events, Policy::Latest);
     let opening = format!(
@@ -504,16 +518,24 @@ pub(super) fn stale(picture: &Picture, record: &Record) -> Option<Why> {
     let closing = match graph.missing(store, load) {
         // The load comes after the store, so it has not missed it: the location itself has the stores the other way round.
         Some(missing) if missing.is_empty() => {
-            let Some(Source::Store(read)) = graph.sources[load] else {
-                return None;
-            };
+            let (value, _) = loaded(&events[load].op)?;
+            let read = (0..load).rev().find(|&index| {
+                events[index].object == events[load].object
+                    && stored(&events[index].op).is_some_and(|(written, _)| written == value)
+            })?;
             let text = format!(
                 "{} returned what {} stored although {} had stored something else by then: nothing orders the two stores, \
-                 so whichever comes last in the modification order of {} stays.",
+                 so whichever comes last in the modification order of {} stays.{}",
                 capital(picture.step(load)),
                 picture.step(read),
                 picture.step(store),
-                picture.name(events[load].object)
+                picture.name(events[load].object),
+                if both_store_elsewhere(events, store, read) {
+                    " Two threads that store to the same two places may leave either one's value in each of them, and Release \
+                     does not prevent it. All four stores SeqCst, or a fence(SeqCst) between the two of each thread, do."
+                } else {
+                    ""
+                }
             );
             return Some(Why {
                 text,
@@ -544,6 +566,18 @@ pub(super) fn stale(picture: &Picture, record: &Record) -> Option<Why> {
         speaks_of,
         sources: graph.sources,
     })
+}
+
+/// Whether the threads of two stores to one place also meet in another one.
+fn both_store_elsewhere(events: &[Event], one: usize, other: usize) -> bool {
+    let elsewhere = |thread: usize| {
+        events.iter().filter(move |event| {
+            event.thread == thread && event.object != events[one].object && stores(&event.op)
+        })
+    };
+    let theirs =
+        |event: &Event| elsewhere(events[other].thread).any(|their| their.object == event.object);
+    elsewhere(events[one].thread).any(theirs)
 }
 
 /// A load that missed a store of another thread, and what would have made it see the store: two accesses that no chain

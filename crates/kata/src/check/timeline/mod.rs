@@ -194,7 +194,17 @@ impl Picture {
             Op::Park { spurious: true } => "park → no wake-up".to_owned(),
             Op::Unpark(target) => format!("unpark {}", self.threads[*target]),
             Op::Yield => "spins".to_owned(),
+            Op::Panic { message, .. } => panics(message),
         }
+    }
+}
+
+/// A panic as a step, with its message if that is short.
+fn panics(message: &str) -> String {
+    if message.chars().count() > 60 {
+        "panics".to_owned()
+    } else {
+        format!("panics: {message}")
     }
 }
 
@@ -455,8 +465,9 @@ pub(crate) fn report(
                     } else {
                         ""
                     },
-                location: match event.op {
+                location: match &event.op {
                     Op::Exclusive("drop") | Op::Unlock => String::new(),
+                    Op::Panic { place, .. } => place.clone(),
                     _ => location(event.site),
                 },
             },
@@ -482,15 +493,10 @@ pub(crate) fn report(
         && let Some(site) = panicked
     {
         let step = picture.numbers.last().map_or(1, |number| number + 1);
-        let text = if headline.chars().count() > 60 {
-            "panics".to_owned()
-        } else {
-            format!("panics: {headline}")
-        };
         steps.push(Step {
             step,
             thread: current,
-            text,
+            text: panics(&headline),
             location: format!("{}:{}", site.file(), site.line()),
         });
     }
