@@ -52,6 +52,8 @@ pub struct Assessment {
     pub worlds: BTreeMap<World, WorldResult>,
     /// Whether all worlds were looked at, as far as there was reason to.
     pub complete: bool,
+    /// Whether something had to be built or run for it now, rather than known from before.
+    pub renewed: bool,
 }
 
 /// Holds a target directory's grader folder: one grader at a time.
@@ -175,6 +177,7 @@ pub fn assess(
         let assessment = &mut assessments[work.index];
         assessment.worlds = work.known;
         assessment.complete = true;
+        assessment.renewed = true;
     }
     Ok(assessments)
 }

@@ -101,6 +101,9 @@ pub struct Report {
     /// Whether only a part of the course is selected.
     #[serde(skip)]
     pub partial: bool,
+    /// Whether all that was selected and begun is known from an earlier run.
+    #[serde(skip)]
+    pub remembered: bool,
     /// What to turn to now; nothing if everything passes.
     #[serde(skip)]
     pub next: Option<NextStep>,
@@ -117,6 +120,8 @@ pub struct NextStep {
     pub path: String,
     /// What it is in.
     pub state: State,
+    /// Whether that is known of the source as it is now.
+    pub known: bool,
 }
 
 /// One phase.
@@ -149,6 +154,9 @@ pub struct ExerciseReport {
     pub state: State,
     /// A kind each, in the order of the course's table.
     pub checks: Vec<CheckReport>,
+    /// Whether every world was looked at.
+    #[serde(skip)]
+    pub complete: bool,
     /// `phase1_internals/04_spin_lock`.
     #[serde(skip)]
     pub path: String,
@@ -261,6 +269,14 @@ impl Report {
             total: phases.iter().map(|phase| phase.total).sum(),
             phases,
             partial: selected.contains(&false),
+            remembered: {
+                let mut begun = assessments
+                    .iter()
+                    .zip(selected)
+                    .filter(|(assessment, selected)| **selected && !assessment.untouched)
+                    .peekable();
+                begun.peek().is_some() && begun.all(|(assessment, _)| !assessment.renewed)
+            },
             next,
         }
     }
@@ -312,6 +328,7 @@ fn next_step(course: &Course, all: &[(u8, bool, ExerciseReport)]) -> Option<Next
         name: report.name.clone(),
         path: report.path.clone(),
         state: report.state,
+        known: report.complete,
     })
 }
 
@@ -365,6 +382,7 @@ impl ExerciseReport {
             title: exercise.title.clone(),
             state,
             checks,
+            complete: assessment.complete,
             path: exercise.path(),
         }
     }

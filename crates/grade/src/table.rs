@@ -316,9 +316,16 @@ fn indent(text: &mut String, message: &str) {
 }
 
 fn render_summary(text: &mut String, report: &Report) {
+    let remembered = if report.remembered {
+        style(" · nothing has changed since these checks ran")
+            .dim()
+            .to_string()
+    } else {
+        String::new()
+    };
     let _ = writeln!(
         text,
-        "{} {} of {} passing · level: {}",
+        "{} {} of {} passing · level: {}{remembered}",
         style("Completion:").bold(),
         report.passed,
         report.total,
@@ -356,6 +363,9 @@ fn advice(next: &NextStep) -> String {
         State::NotStarted => format!(
             "Start with {id} {name}: read exercises/{path}/README.md, edit src/lib.rs beside it, then ./grade.sh {name}"
         ),
+        _ if !next.known => {
+            format!("{id} {name} has changed since it was graded: ./grade.sh {name}")
+        }
         State::TestsEdited => format!(
             "Without the course's own tests {id} {name} cannot count: do what is said above, then ./grade.sh {name}"
         ),
