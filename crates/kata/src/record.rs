@@ -104,6 +104,9 @@ pub(crate) struct Object {
     /// A read-modify-write has succeeded on it in this execution.
     #[cfg_attr(not(feature = "loom"), allow(dead_code))]
     pub modified: bool,
+    /// A plain store to it was done as one in this execution.
+    #[cfg_attr(not(feature = "loom"), allow(dead_code))]
+    pub stored: bool,
     /// Where in memory it was when it was dropped.
     pub dropped_at: Option<usize>,
 }
@@ -124,6 +127,8 @@ pub(crate) struct Pass {
     #[cfg_attr(not(feature = "loom"), allow(dead_code))]
     pub mapping: Mapping,
     pub adversary: bool,
+    /// Every access and fence counts as SeqCst: what fails here no ordering can mend.
+    pub strengthened: bool,
 }
 
 pub(crate) struct Record {
@@ -141,7 +146,11 @@ thread_local! {
     static RUNNING: Cell<bool> = const { Cell::new(false) };
     static CURRENT: Cell<usize> = const { Cell::new(0) };
     static UNWINDER: Cell<Option<usize>> = const { Cell::new(None) };
-    static PASS: Cell<Pass> = const { Cell::new(Pass { mapping: Mapping::Leading, adversary: false }) };
+    static PASS: Cell<Pass> = const { Cell::new(Pass { mapping: Mapping::Leading, adversary: false, strengthened: false }) };
+    /// Where the atomics were created whose stores count as swaps from the beginning.
+    static SWAPPED: RefCell<Vec<Site>> = const { RefCell::new(Vec::new()) };
+    /// Where atomics were created that saw a plain store first and a read-modify-write later.
+    static MODIFIED_LATE: RefCell<Vec<Site>> = const { RefCell::new(Vec::new()) };
     static SEQ_CST_SEEN: Cell<bool> = const { Cell::new(false) };
     static PREY_SEEN: Cell<bool> = const { Cell::new(false) };
     static RECORD: RefCell<Record> = const { RefCell::new(Record {
@@ -200,6 +209,22 @@ pub(crate) fn begin_pass(pass: Pass) {
 /// Begins an exploration: the count of executions starts anew.
 pub(crate) fn begin_exploration() {
     RECORD.with_borrow_mut(|record| record.executions = 0);
+    SWAPPED.with_borrow_mut(Vec::clear);
+    MODIFIED_LATE.with_borrow_mut(Vec::clear);
+}
+
+/// Whether there are atomics for [`swap_from_the_beginning`].
+#[cfg(feature = "loom")]
+pub(crate) fn modified_late() -> bool {
+    MODIFIED_LATE.with_borrow(|late| !late.is_empty())
+}
+
+/// From now on in this exploration, stores to atomics that were found to be modified late count as swaps at once.
+#[cfg(feature = "loom")]
+pub(crate) fn swap_from_the_beginning() {
+    SWAPPED.with_borrow_mut(|swapped| {
+        MODIFIED_LATE.with_borrow_mut(|late| swapped.append(late));
+    });
 }
 
 /// Begins an execution: nothing has happened, and only the main thread exists.
@@ -272,6 +297,7 @@ pub(crate) fn object(what: &'static str, created: Site, initial: Option<Value>) 
             what,
             initial,
             modified: false,
+            stored: false,
             dropped_at: None,
         });
         (record.objects.len() - 1) as u32
@@ -366,18 +392,29 @@ pub(crate) fn note_modified(object: u32) {
     RECORD.with_borrow_mut(|record| {
         if let Some(object) = record.objects.get_mut(object as usize) {
             object.modified = true;
+            if object.stored {
+                MODIFIED_LATE.with_borrow_mut(|late| {
+                    if !late.contains(&object.created) {
+                        late.push(object.created);
+                    }
+                });
+            }
         }
     });
 }
 
-/// Whether a read-modify-write has succeeded on `object` in this execution.
+/// Whether a store to `object` counts as a swap: a read-modify-write has succeeded on it in this execution, or
+/// [`swap_from_the_beginning`] says so. Otherwise notes the store.
 #[cfg(feature = "loom")]
-pub(crate) fn modified(object: u32) -> bool {
-    RECORD.with_borrow(|record| {
-        record
-            .objects
-            .get(object as usize)
-            .is_some_and(|object| object.modified)
+pub(crate) fn stores_as_swap(object: u32) -> bool {
+    RECORD.with_borrow_mut(|record| {
+        let Some(object) = record.objects.get_mut(object as usize) else {
+            return false;
+        };
+        let swaps =
+            object.modified || SWAPPED.with_borrow(|swapped| swapped.contains(&object.created));
+        object.stored |= !swaps;
+        swaps
     })
 }
 

@@ -122,33 +122,41 @@ impl Exhaustive {
         };
         record::begin_exploration();
         let mut passes = 0;
-        let mut pass = |pass: Pass| {
+        let mut pass = |mapping: Mapping, adversary: bool| {
             passes += 1;
-            record::begin_pass(pass);
-            explore::explore(context.clone(), || self.engine_run(&model))
+            let pass = Pass {
+                mapping,
+                adversary,
+                strengthened: false,
+            };
+            let mut outcome = self.pass(pass, &context, &model);
+            // A thread that waits by read-modify-writes for a store that the engine keeps from it.
+            while let Err(report) = &outcome
+                && report.is_inconclusive()
+                && record::modified_late()
+            {
+                record::swap_from_the_beginning();
+                outcome = self.pass(pass, &context, &model);
+            }
+            outcome.map_err(|report| {
+                if report.blames_an_ordering {
+                    self.without_weak_orderings(pass, &context, &model)
+                        .unwrap_or(report)
+                } else {
+                    report
+                }
+            })
         };
         if self.raw {
-            pass(Pass {
-                mapping: Mapping::Raw,
-                adversary: false,
-            })?;
+            pass(Mapping::Raw, false)?;
         } else {
-            pass(Pass {
-                mapping: Mapping::Leading,
-                adversary: false,
-            })?;
+            pass(Mapping::Leading, false)?;
             let (seq_cst, prey) = (record::seq_cst_seen(), record::prey_seen());
             if seq_cst {
-                pass(Pass {
-                    mapping: Mapping::Trailing,
-                    adversary: false,
-                })?;
+                pass(Mapping::Trailing, false)?;
             }
             if prey {
-                pass(Pass {
-                    mapping: Mapping::Leading,
-                    adversary: true,
-                })?;
+                pass(Mapping::Leading, true)?;
             }
         }
         Ok(Coverage {
@@ -157,11 +165,48 @@ impl Exhaustive {
         })
     }
 
-    fn engine_run<F: Fn() + Send + Sync + 'static>(&self, model: &Arc<F>) {
+    fn pass<F: Fn() + Send + Sync + 'static>(
+        &self,
+        pass: Pass,
+        context: &(impl Fn() -> Context + Clone + 'static),
+        model: &Arc<F>,
+    ) -> Result<(), Box<Report>> {
+        record::begin_pass(pass);
+        explore::explore(context.clone(), || self.engine_run(model, None))
+    }
+
+    /// A failure that no ordering can mend, if there is one: a better picture than one in which a load reads an old value.
+    /// The search is bounded, for there need not be any.
+    fn without_weak_orderings<F: Fn() + Send + Sync + 'static>(
+        &self,
+        pass: Pass,
+        context: &(impl Fn() -> Context + Clone + 'static),
+        model: &Arc<F>,
+    ) -> Option<Box<Report>> {
+        const EXECUTIONS: usize = 3_000;
+        record::begin_pass(Pass {
+            strengthened: true,
+            ..pass
+        });
+        explore::explore(context.clone(), || self.engine_run(model, Some(EXECUTIONS)))
+            .err()
+            .filter(|report| !report.is_inconclusive())
+    }
+
+    /// Explores everything, or no more than `executions`.
+    fn engine_run<F: Fn() + Send + Sync + 'static>(
+        &self,
+        model: &Arc<F>,
+        executions: Option<usize>,
+    ) {
         let mut engine = loom::model::Builder::new();
         engine.max_branches = self.branches;
         engine.preemption_bound = Some(self.preemptions);
-        engine.max_permutations = None;
+        engine.max_permutations = executions;
+        if let Some(executions) = executions {
+            // The engine looks at the bound now and then only.
+            engine.checkpoint_interval = executions;
+        }
         engine.max_duration = None;
         engine.checkpoint_file = None;
         engine.location = false;

@@ -1,6 +1,6 @@
 //! What the model checks share: running an exploration, and turning its first failure into a report.
 
-use super::report::{self, Report};
+use super::report::{self, INCONCLUSIVE, Report};
 use super::timeline::{self, Context};
 use crate::record;
 use std::cell::RefCell;
@@ -70,6 +70,7 @@ pub(super) fn fail_with(
             steps,
             replay,
             text: String::new(),
+            blames_an_ordering: false,
         };
         report.draw();
         FAILED.set(Some(report));
@@ -103,11 +104,8 @@ fn on_panic(info: &PanicHookInfo<'_>) {
     }
     let report =
         record::with(|record| timeline::report(record, context, &message, info.location()));
-    // An engine that gives up cannot unwind when guards are alive.
-    if matches!(
-        report.headline.as_str(),
-        "deadlock" | "inconclusive: unbounded spinning"
-    ) {
+    // An engine that gives up cannot unwind when guards are alive. Where the exploration is to be begun again, it is too early.
+    if report.headline == "deadlock" || (report.headline == INCONCLUSIVE && !to_be_tried_again()) {
         shout(&report);
         SHOUTED.set(true);
     }
@@ -118,6 +116,14 @@ fn on_panic(info: &PanicHookInfo<'_>) {
         .map(|place| format!("{}:{}", place.file(), place.line()));
     record::panicked(&message, place.unwrap_or_default());
     DEPTH.set(record::with(|record| record.events.len()));
+}
+
+/// Whether a verdict of no conclusion is not the last word.
+fn to_be_tried_again() -> bool {
+    #[cfg(feature = "loom")]
+    return record::pass().strengthened || record::modified_late();
+    #[cfg(not(feature = "loom"))]
+    false
 }
 
 thread_local! {

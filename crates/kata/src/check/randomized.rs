@@ -197,6 +197,7 @@ impl Sample {
         record::begin_pass(Pass {
             mapping: Mapping::Raw,
             adversary,
+            strengthened: false,
         });
         explore::explore(context, || {
             Runner::new(scheduler, config).run(move || {

@@ -43,6 +43,10 @@ pub struct Report {
     pub replay: String,
     /// The picture.
     pub text: String,
+    /// Whether it takes an old value that a load has read for the cause.
+    #[serde(skip)]
+    #[cfg_attr(not(feature = "loom"), allow(dead_code))]
+    pub(crate) blames_an_ordering: bool,
 }
 
 /// Reads better beside code than a full path: the last component.
@@ -69,7 +73,16 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+/// What the headline says if nobody got anywhere within the bound on steps.
+pub(crate) const INCONCLUSIVE: &str = "inconclusive: unbounded spinning";
+
 impl Report {
+    /// Whether the engine gave up before it could tell.
+    #[cfg(feature = "loom")]
+    pub(crate) fn is_inconclusive(&self) -> bool {
+        self.headline == INCONCLUSIVE
+    }
+
     /// Draws the picture: a column a thread, a row a step, the explanation under the last one.
     pub(crate) fn draw(&mut self) {
         let mut text = String::new();
@@ -286,6 +299,7 @@ mod tests {
             steps: steps.collect(),
             replay: String::new(),
             text: String::new(),
+            blames_an_ordering: false,
         };
         report.draw();
         report.text

@@ -5,7 +5,8 @@
 //!   the leading one shows what a weakened load breaks, the trailing one what a weakened store breaks.
 //! - **Atomicity of read-modify-writes** (loom issue 254: a plain store may slip between the read and the write of
 //!   another thread's `swap`). Once an atomic has seen a successful read-modify-write in an execution, a store to it
-//!   is done as a swap.
+//!   is done as a swap. A store that came before may still slip behind any number of later read-modify-writes, so that a
+//!   thread that waits by them waits forever: such an exploration is begun again, with all stores to that atomic as swaps.
 //! - **Park tokens.** loom's own token is lost on a thread that yields, wakes a thread that waits for something else (a
 //!   `join` then fails an assertion of loom's), and orders memory before it is taken. Here a token is an atomic of the
 //!   model: `unpark` gives it with Release, `park` takes it with Acquire and blocks only while there is none.
@@ -92,21 +93,25 @@ pub(crate) mod atomic {
 pub(crate) fn before(order: Ordering) {
     if order == SeqCst {
         record::note_seq_cst();
-        if record::pass().mapping == Mapping::Leading {
-            atomic::fence(SeqCst);
-        }
+    }
+    if sequential(order) && record::pass().mapping == Mapping::Leading {
+        atomic::fence(SeqCst);
     }
 }
 
 /// What stands after an access with `order`.
 pub(crate) fn after(order: Ordering) {
-    if order == SeqCst && record::pass().mapping == Mapping::Trailing {
+    if sequential(order) && record::pass().mapping == Mapping::Trailing {
         atomic::fence(SeqCst);
     }
 }
 
+fn sequential(order: Ordering) -> bool {
+    order == SeqCst || record::pass().strengthened
+}
+
 fn weaker(order: Ordering, weak: Ordering) -> Ordering {
-    if order == SeqCst && record::pass().mapping != Mapping::Raw {
+    if sequential(order) && record::pass().mapping != Mapping::Raw {
         weak
     } else {
         order
@@ -126,11 +131,15 @@ pub(crate) fn rmw_order(order: Ordering) -> Ordering {
 }
 
 pub(crate) fn fence(order: Ordering) {
-    atomic::fence(order);
+    atomic::fence(if record::pass().strengthened {
+        SeqCst
+    } else {
+        order
+    });
 }
 
 pub(crate) fn stores_as_swap(object: u32) -> bool {
-    record::pass().mapping != Mapping::Raw && record::modified(object)
+    record::pass().mapping != Mapping::Raw && record::stores_as_swap(object)
 }
 
 pub(crate) fn modified(object: u32) {

@@ -6,7 +6,8 @@ use crate::programs::blocking::{
     token_for_a_yielding_thread, two_locks, wake_up,
 };
 use crate::programs::exclusion::{
-    Entry, Take, Ticket, dekker, peterson, silent_spin_lock, spin_lock, ticket_lock, try_lock,
+    Entry, Take, Ticket, baton, dekker, peterson, silent_spin_lock, spin_lock, ticket_lock,
+    try_lock,
 };
 use crate::programs::heap::{Guarded, Plain, Watched, drop_after_use, overwrite, take, treiber};
 use crate::programs::memory::{
@@ -344,6 +345,9 @@ fn locks() -> Vec<Row> {
         weak("spin lock", "CAS, lock Relaxed", spin_lock(Take::CompareExchange(Relaxed), Release), RACE),
         wrong("spin lock", "load, then store", spin_lock(Take::LoadThenStore, Release), RACE),
         right("spin lock", "without a spin hint", silent_spin_lock()).expect(true, |expected| expected.kata = Inconclusive),
+        right("baton", "taken by swap", baton(Release, Acquire)).bare_loom(Inconclusive),
+        weak("baton", "passed on Relaxed", baton(Relaxed, Acquire), RACE),
+        weak("baton", "taken Relaxed", baton(Release, Relaxed), RACE),
         right("try lock", "swap", try_lock(Release)).at_most(30),
         weak("try lock", "unlock Relaxed", try_lock(Relaxed), RACE),
         right("ticket lock", "Acquire, Release", ticket_lock(Ticket::RIGHT)).at_most(60),

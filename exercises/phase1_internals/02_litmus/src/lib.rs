@@ -298,7 +298,7 @@ pub struct Overwritten {
     pub x_load: Ordering,
 }
 
-/// The weakest orderings for [`Overwritten`].
+/// The weakest orderings for [`Overwritten`]. There is more than one answer.
 pub fn overwritten() -> Overwritten {
     todo!()
 }

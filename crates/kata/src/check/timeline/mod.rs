@@ -3,7 +3,7 @@
 mod explain;
 mod source;
 
-use super::report::{Report, SCHEMA, Step};
+use super::report::{INCONCLUSIVE, Report, SCHEMA, Step};
 use crate::record::{Event, Kind, NO_OBJECT, Op, Record, Site, Value};
 use std::collections::HashMap;
 use std::panic::Location;
@@ -408,6 +408,8 @@ pub(crate) fn report(
     };
 
     let failing = picture.events.len() > performed;
+    let strengthened = crate::record::pass().strengthened;
+    let mut blames_an_ordering = false;
     let (headline, why) = match &failure {
         Failure::Race if failing => ("data race".to_owned(), explain::race(&picture, record)),
         Failure::Freed(why) if failing => {
@@ -418,10 +420,7 @@ pub(crate) fn report(
             (headline.to_owned(), explain::freed(&picture, record, why))
         }
         Failure::Deadlock => ("deadlock".to_owned(), explain::deadlock(&picture)),
-        Failure::Spinning => (
-            "inconclusive: unbounded spinning".to_owned(),
-            explain::spinning(&picture),
-        ),
+        Failure::Spinning => (INCONCLUSIVE.to_owned(), explain::spinning(&picture)),
         Failure::Stated { headline, why } if headline == "data race" && failing => {
             (headline.clone(), explain::overlap(&picture, why))
         }
@@ -436,9 +435,17 @@ pub(crate) fn report(
             let mut lines = message.lines();
             let headline = lines.next().unwrap_or("panic").to_owned();
             let rest: Vec<&str> = lines.collect();
-            let mut why = explain::adversary(&picture, current)
-                .or_else(|| explain::stale(&picture, record))
-                .unwrap_or_default();
+            let mut why = explain::adversary(&picture, current).unwrap_or_default();
+            if strengthened {
+                why.text = "It would happen in this very order if every access were SeqCst: no ordering is at fault, but \
+                            the order of the steps is, or what is missing between them."
+                    .to_owned();
+            } else if why.text.is_empty()
+                && let Some(stale) = explain::stale(&picture, record)
+            {
+                why = stale;
+                blames_an_ordering = true;
+            }
             if !rest.is_empty() {
                 why.text = format!("{}\n{}", rest.join("\n"), why.text);
             }
@@ -518,6 +525,7 @@ pub(crate) fn report(
         steps,
         replay,
         text: String::new(),
+        blames_an_ordering,
     };
     report.draw();
     report

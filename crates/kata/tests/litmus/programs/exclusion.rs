@@ -51,6 +51,26 @@ fn twice<L: Send + Sync + 'static>(
     assert_eq!(counter(&lock).value(), 2, "an increment is lost");
 }
 
+/// A baton that is passed on by a plain store of a thread that does nothing else to it, to one that waits by swaps.
+pub fn baton(pass: Ordering, take: Ordering) -> impl Fn() + Send + Sync + 'static {
+    move || {
+        let shared = Arc::new((Counter::new(), AtomicBool::new(false)));
+        let waiter = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                while !shared.1.swap(false, take) {
+                    spin_loop();
+                }
+                shared.0.increment();
+            })
+        };
+        shared.0.increment();
+        shared.1.store(true, pass);
+        waiter.join().unwrap();
+        assert_eq!(shared.0.value(), 2, "an increment is lost");
+    }
+}
+
 /// How a spin lock is taken.
 #[derive(Clone, Copy)]
 pub enum Take {

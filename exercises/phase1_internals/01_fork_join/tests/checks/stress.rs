@@ -71,7 +71,8 @@ fn every_item_gets_a_worker_of_its_own_if_there_are_enough(
         assert!(
             met.iter().all(|met| *met),
             "{} calls waited for each other on {workers} workers, in vain: at least two of them run one after the \
-             other. A program that computes on all its processors is as slow as on one",
+             other. A program that computes on all its processors is as slow as on one. Is every worker started before \
+             the first one is waited for, and does nobody hold a lock while calling `f`?",
             items.len()
         );
     }

@@ -97,7 +97,8 @@ fn number(panic: &(dyn Any + Send)) -> usize {
         Some(Trouble(number)) => *number,
         None => panic!(
             "the panic arrived as {:?} and not as the value it began with: its message, its type and the place where \
-             it happened are lost to whoever handles it",
+             it happened are lost to whoever handles it. (\"a scoped thread panicked\" is what `scope` says of threads \
+             that nobody has joined.)",
             text(panic)
         ),
     }
