@@ -134,7 +134,8 @@ fn message_of(report: &Value) -> String {
 fn hanging_message(trial: &Trial) -> String {
     let mut message = format!(
         "Still running after {} s, so it was stopped: a deadlock, or a loop that never ends. In a check of a model it may also \
-         be a wait that the checker cannot see: `spin_loop`, `yield_now` and atomics come from `kata`, not from `std`.",
+         be a wait that the checker cannot see: locks, `park`, `spin_loop`, `yield_now` and atomics come from `kata`, \
+         not from `std`.",
         trial.hang_guard.as_secs_f64()
     );
     let said = panic_messages(&trial.stderr).or_else(|| output(trial));

@@ -189,6 +189,8 @@ pub struct FailureReport {
     pub test: String,
     /// Why, in words.
     pub message: String,
+    /// Whether it was still running when it was stopped, which says less than any other failure.
+    pub hanging: bool,
     /// What `kata` reported, with the picture.
     pub timeline: Option<serde_json::Value>,
     /// How to run it alone.
@@ -308,16 +310,25 @@ fn next_step(course: &Course, all: &[(u8, bool, ExerciseReport)]) -> Option<Next
             .find(|(_, selected, report)| *selected == wanted && report.needs_work())
             .map(|(.., report)| report)
     };
+    let last = all
+        .iter()
+        .rposition(|(_, selected, _)| *selected)
+        .unwrap_or(0);
     let untouched = |wanted: bool| {
         course
             .exercises
             .iter()
             .zip(all)
-            .filter(|(_, (_, selected, report))| {
+            .enumerate()
+            .filter(|(_, (_, (_, selected, report)))| {
                 *selected == wanted && report.state == State::NotStarted
             })
-            .map(|(exercise, (.., report))| (!exercise.needs.iter().all(passing), report))
-            .min_by_key(|(not_ready, _)| *not_ready)
+            .map(|(index, (exercise, (.., report)))| {
+                let ready = exercise.needs.iter().all(passing);
+                // Of those that were not asked for, one that follows.
+                ((!ready, !wanted && index < last), report)
+            })
+            .min_by_key(|(order, _)| *order)
             .map(|(_, report)| report)
     };
     let report = [true, false]
@@ -345,6 +356,7 @@ impl ExerciseReport {
                 check.failures.push(FailureReport {
                     test: "tests.lock".to_owned(),
                     message: difference.clone(),
+                    hanging: false,
                     timeline: None,
                     replay: None,
                 });
@@ -355,9 +367,17 @@ impl ExerciseReport {
                 WorldResult::DoesNotCompile(errors) => {
                     let check = check_of(&mut checks, "build");
                     check.total += 1;
+                    let features = world
+                        .feature()
+                        .map_or_else(String::new, |feature| format!(" --features {feature}"));
                     check.failures.push(FailureReport {
                         test: format!("{} world", world.name()),
-                        message: errors.clone(),
+                        message: format!(
+                            "In the {} world (cargo test -p {}{features}):\n{errors}",
+                            world.name(),
+                            package.name
+                        ),
+                        hanging: false,
                         timeline: None,
                         replay: None,
                     });
@@ -415,6 +435,7 @@ fn nothing_known(no_checks: bool) -> CheckReport {
         failures: vec![FailureReport {
             test: "checks".to_owned(),
             message: message.to_owned(),
+            hanging: false,
             timeline: None,
             replay: None,
         }],
@@ -435,6 +456,7 @@ impl CheckReport {
                 }
             }
             Verdict::Failed(failure) | Verdict::Hanging(failure) => {
+                let hanging = matches!(test.verdict, Verdict::Hanging(_));
                 let Failure { message, timeline } = failure.clone();
                 let reported = timeline
                     .as_ref()
@@ -442,6 +464,7 @@ impl CheckReport {
                 self.failures.push(FailureReport {
                     test: test.name.clone(),
                     message,
+                    hanging,
                     replay: Some(reported.map_or(replay, str::to_owned)),
                     timeline,
                 });

@@ -235,11 +235,13 @@ fn render_failure(text: &mut String, exercise: &ExerciseReport, layout: Layout<'
         style(head).bold(),
         state_cell(exercise.state)
     );
-    let failures: Vec<&FailureReport> = exercise
+    let mut failures: Vec<&FailureReport> = exercise
         .checks
         .iter()
         .flat_map(|check| &check.failures)
         .collect();
+    // Whatever says why teaches more than that something did not end.
+    failures.sort_by_key(|failure| failure.hanging);
     // Of a test program that is not the course's own, only that is worth saying.
     let told = if exercise.state == State::TestsEdited {
         failures

@@ -73,7 +73,7 @@ pub enum Role {
 /// A lock that is cheap for one thread and dear for all others. (Step 2.)
 ///
 /// While no guest comes, the owner takes it and gives it back without a read-modify-write, in a few loads and stores of two
-/// locations that nobody else writes.
+/// locations that nobody else writes meanwhile.
 ///
 /// The role of the owner belongs to one thread at a time, which the caller sees to; nothing checks it. Guests may be any
 /// number of threads.

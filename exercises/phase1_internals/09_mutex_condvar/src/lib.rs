@@ -27,7 +27,7 @@ use kata::sync::atomic::AtomicU32;
 /// assert!(hits.try_lock().is_some());
 /// ```
 pub struct Mutex<T> {
-    /// Free, held, or held while others may be asleep.
+    /// Free, held, or held while others may be asleep. Yours to replace.
     state: AtomicU32,
     // Where do those who are asleep wait, and how does the owner find them?
     /// What only the owner of the mutex may touch.
@@ -63,7 +63,7 @@ impl<T> Mutex<T> {
 #[must_use = "a guard that is dropped at once protects nothing"]
 pub struct MutexGuard<'a, T> {
     mutex: &'a Mutex<T>,
-    /// A guard is as good as a `&mut T`: it is `Send` and `Sync` exactly when that is.
+    /// A guard is as good as a `&mut T`: `Send` if `T` is, and `Sync` only if `T` is.
     acts_as: PhantomData<&'a mut T>,
 }
 
@@ -206,7 +206,8 @@ impl Semaphore {
     /// Takes a permit as soon as there is one, unless `cancelled` says `true` first.
     ///
     /// A permit that is free at the call is taken without asking. Otherwise `cancelled` is asked before the thread goes
-    /// to sleep, and again each time it wakes up. Whoever makes the answer `true` must afterwards unpark the thread. If a
+    /// to sleep, and again each time it wakes up. Whoever makes the answer `true` must afterwards unpark the thread, and
+    /// a `cancelled` that sleeps itself must look again after it has slept: the unpark may have ended that sleep. If a
     /// permit and the cancellation come at the same time, either may win. Whatever happens, no permit is lost and none
     /// is made, even if `cancelled` panics.
     ///

@@ -51,8 +51,8 @@ impl<T> DerefMut for CachePadded<T> {
 /// A counter for events that many threads count and few ever ask for.
 ///
 /// It consists of *shards*, and each thread adds to one of them. Threads are dealt out to the shards in turn, in the
-/// order in which they first count something: as long as there are no more of them than shards, no two share one. A
-/// thread keeps to its shard for good.
+/// order in which they first count something: as long as no more threads than shards count anything, no two share one. (They
+/// may be numbered for each counter or for all together.) A thread keeps to its shard for good.
 ///
 /// Counts modulo 2⁶⁴. Adding orders nothing but the number itself: whoever reads it may conclude nothing about what else
 /// the adding threads have written.

@@ -267,10 +267,19 @@ impl<'a> Graph<'a> {
         };
         let acquire = tail.is_none();
         let tail = tail.unwrap_or(load);
+        // A thread knows what it did itself.
+        heads.retain(|&head| self.events[head].thread != thread);
         for &head in &heads {
             if acquire {
+                // The store itself may be of the reader's own thread, and only continue what another one has released.
+                let released =
+                    if self.events[store].thread == thread && stores(&self.events[head].op) {
+                        head
+                    } else {
+                        store
+                    };
                 let missing = Missing {
-                    store,
+                    store: released,
                     load,
                     release: false,
                     acquire,
@@ -280,7 +289,7 @@ impl<'a> Graph<'a> {
                 self.order(head, tail);
             }
         }
-        if !heads.contains(&store) {
+        if !heads.contains(&store) && self.events[store].thread != thread {
             self.edges[store].push((
                 tail,
                 Some(Missing {
@@ -747,8 +756,17 @@ pub(super) fn deadlock(picture: &Picture) -> Why {
             ) {
                 Some(unpark) => {
                     speaks_of.push(unpark);
+                    // The first park that could take it did.
+                    let used = (unpark..blocked).find(|&index| {
+                        let other = &events[index];
+                        other.thread == event.thread
+                            && matches!(other.op, Op::Park { spurious: false })
+                    });
+                    speaks_of.extend(used);
+                    let by =
+                        used.map_or_else(String::new, |used| format!(" by {}", picture.step(used)));
                     format!(
-                        "{who} is parked; its last unpark, {}, has already been used up.",
+                        "{who} is parked; its last unpark, {}, has already been used up{by}.",
                         picture.step(unpark)
                     )
                 }
