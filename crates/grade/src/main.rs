@@ -17,7 +17,7 @@ use grade::lock::Lock;
 use grade::progress::Progress;
 use grade::result::Report;
 use grade::table::Layout;
-use grade::{audit, junit, process, table};
+use grade::{audit, bench, junit, process, table};
 
 /// Grades your exercises: builds what you have started, runs every check in a process of its own, and says what holds
 /// and what to do next.
@@ -55,6 +55,8 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Measure the time your code takes beside what a user would pick instead, such as std's own; decides nothing
+    Bench(BenchOptions),
     /// For authors: record tests, Cargo.toml and stubs as the course's own in exercises/tests.lock
     Lock,
     /// For authors: test the tests. The stub fails every check, every right solution passes, every wrong one is rejected
@@ -86,6 +88,31 @@ struct AuditOptions {
     /// How many checks run at once [default: the number of cores]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+Your code and its peers run in turns, in many short rounds, optimised, one exercise after the other. The ratio is your time
+divided by the peer's. A busy machine makes the figures spread: close what you can, and measure twice.
+
+Exit code: 0 if all was measured that could be, 1 if something would not compile, panicked or hung, 2 if the grader itself
+could not work.")]
+struct BenchOptions {
+    /// What to measure [default: everything you have started]
+    #[arg(value_name = "EXERCISE|PHASE")]
+    selectors: Vec<String>,
+
+    /// Measure the reference solutions instead of your code
+    #[arg(long)]
+    solutions: bool,
+
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+
+    /// Stop what is still running after so many seconds; an exercise takes two or three
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    hang_guard: Duration,
 }
 
 #[derive(clap::Args)]
@@ -193,6 +220,7 @@ fn run(cli: &Cli) -> Result<u8> {
             ))?;
             Ok(0)
         }
+        Some(Verb::Bench(options)) => run_bench(&root, options),
         Some(Verb::Audit(options)) => run_audit(&root, options),
         None => run_grade(&root, &cli.grade),
     }
@@ -214,11 +242,7 @@ fn run_grade(root: &Path, options: &GradeOptions) -> Result<u8> {
     let lock = Lock::read(root)?;
     let course = Course::read(root, &lock)?;
     let selected = course.select(&options.selectors)?;
-    let target = if options.solutions {
-        Target::Solutions
-    } else {
-        Target::Exercises
-    };
+    let target = target(options.solutions);
     let plan = Plan {
         target,
         use_cache: !options.no_cache,
@@ -251,6 +275,30 @@ fn run_grade(root: &Path, options: &GradeOptions) -> Result<u8> {
     Ok(report.exit_code(options.all))
 }
 
+fn run_bench(root: &Path, options: &BenchOptions) -> Result<u8> {
+    let lock = Lock::read(root)?;
+    let course = Course::read(root, &lock)?;
+    let selected = course.select(&options.selectors)?;
+    let plan = Plan {
+        target: target(options.solutions),
+        use_cache: false,
+        target_dir: target_dir(root),
+        hang_guard: options.hang_guard,
+        workers: 1,
+        interrupted: prepare()?,
+    };
+    let progress = Progress::new();
+    let report = bench::bench(&course, &lock, &selected, &plan, &progress);
+    progress.clear();
+    let report = report?;
+    print(&if options.json {
+        as_json(&report)
+    } else {
+        bench::table::render(&report)
+    })?;
+    Ok(report.exit_code())
+}
+
 fn run_audit(root: &Path, options: &AuditOptions) -> Result<u8> {
     let lock = Lock::read(root)?;
     let course = Course::read(root, &lock)?;
@@ -273,6 +321,14 @@ fn run_audit(root: &Path, options: &AuditOptions) -> Result<u8> {
         audit::table::render(&report)
     })?;
     Ok(report.exit_code())
+}
+
+fn target(solutions: bool) -> Target {
+    if solutions {
+        Target::Solutions
+    } else {
+        Target::Exercises
+    }
 }
 
 fn find_course(named: Option<&Path>) -> Result<PathBuf> {

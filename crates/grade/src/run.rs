@@ -98,6 +98,11 @@ pub fn test(settings: &Settings, package: &Package, binary: &Path, name: &str) -
     run(settings, package, binary, &arguments, KEPT)
 }
 
+/// Runs a bench, which is one program.
+pub fn bench(settings: &Settings, package: &Package, binary: &Path) -> Result<Trial> {
+    run(settings, package, binary, &["--bench"], KEPT)
+}
+
 fn run(
     settings: &Settings,
     package: &Package,

@@ -290,7 +290,7 @@ fn render_message(text: &mut String, failure: &FailureReport) {
 /// The most lines of one message: a compiler can say a lot, and the first error is the one to read.
 const LINES: usize = 60;
 
-fn indent(text: &mut String, message: &str) {
+pub(crate) fn indent(text: &mut String, message: &str) {
     let lines: Vec<&str> = message.trim_matches('\n').lines().collect();
     let shown = lines.len().min(LINES);
     for line in &lines[..shown] {

@@ -5,7 +5,7 @@ use std::hint::{black_box, spin_loop};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
-use kata::check::bench::{Bench, Contender, Part};
+use kata::check::bench::{Bench, Contender, part};
 use spsc_ring::channel;
 
 const CAPACITY: usize = 1024;
@@ -19,18 +19,18 @@ fn stream<P: Send + 'static, C: Send + 'static>(
     pop: impl Fn(&mut C) -> Option<u64> + Send + Copy + 'static,
 ) -> Contender {
     Contender::of_parts(name, move || {
-        let (mut producer, mut consumer) = ends();
-        let produce: Part = Box::new(move |operations| {
+        let (producer, consumer) = ends();
+        let produce = move |producer: &mut P, operations| {
             for value in 0..operations {
-                until(|| push(&mut producer, value).ok());
+                until(|| push(producer, value).ok());
             }
-        });
-        let consume: Part = Box::new(move |operations| {
+        };
+        let consume = move |consumer: &mut C, operations| {
             for _ in 0..operations {
-                black_box(until(|| pop(&mut consumer)));
+                black_box(until(|| pop(consumer)));
             }
-        });
-        vec![produce, consume]
+        };
+        vec![part(producer, produce), part(consumer, consume)]
     })
 }
 
@@ -42,14 +42,13 @@ fn alone<P: Send + 'static, C: Send + 'static>(
     pop: impl Fn(&mut C) -> Option<u64> + Send + Copy + 'static,
 ) -> Contender {
     Contender::of_parts(name, move || {
-        let (mut producer, mut consumer) = ends();
-        let both: Part = Box::new(move |operations| {
+        let both = move |(producer, consumer): &mut (P, C), operations| {
             for value in 0..operations {
-                let _ = black_box(push(&mut producer, value));
-                black_box(pop(&mut consumer));
+                let _ = black_box(push(producer, value));
+                black_box(pop(consumer));
             }
-        });
-        vec![both]
+        };
+        vec![part(ends(), both)]
     })
 }
 
