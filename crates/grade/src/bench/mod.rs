@@ -94,10 +94,6 @@ pub fn bench(
 }
 
 /// The package to build, or why there is nothing to measure.
-#[expect(
-    clippy::type_complexity,
-    reason = "used once, by the loop it is a step of"
-)]
 fn first_look(
     course: &Course,
     exercise: &Exercise,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 /// The path of the file a report goes to, if somebody asked for one.
-pub(crate) fn requested() -> Option<std::ffi::OsString> {
+fn requested() -> Option<std::ffi::OsString> {
     std::env::var_os("KATA_REPORT").filter(|path| !path.is_empty())
 }
 

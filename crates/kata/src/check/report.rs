@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::fmt::Write as _;
 
-pub(crate) use super::deliver::{deliver, requested};
+pub(crate) use super::deliver::deliver;
 
 /// The schema of [`Report`].
 #[cfg(any(feature = "loom", feature = "shuttle"))]
