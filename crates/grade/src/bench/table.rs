@@ -52,6 +52,7 @@ pub fn render(report: &Report) -> String {
         let _ = writeln!(text, "{head}: {words}");
         if let Some(message) = &exercise.message {
             indent(&mut text, message);
+            text.push('\n');
         }
     }
     text
