@@ -1,4 +1,4 @@
-//! One `cargo build` for the test targets of many crates in one world.
+//! One `cargo build` for the checks of many crates in one world, or for their benches.
 //!
 //! A crate that does not compile keeps none of the others from being built.
 
@@ -18,15 +18,37 @@ use crate::error::{Error, Result};
 use crate::process::{self, Confinement, End, Group};
 use crate::watch::Watch;
 
+/// Which of a package's programs to build.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// The test target `checks`.
+    Checks,
+    /// The bench target `peers`, optimised. It hides behind a feature of that name, so that nobody else pays for what it
+    /// depends on.
+    Peers,
+}
+
+impl Program {
+    /// The target's name and cargo's word for what it is.
+    fn target(self) -> (&'static str, &'static str) {
+        match self {
+            Self::Checks => ("checks", "test"),
+            Self::Peers => ("peers", "bench"),
+        }
+    }
+}
+
 /// What to build.
 pub struct Request<'a> {
     /// The workspace's folder.
     pub root: &'a Path,
     /// Where cargo builds.
     pub target_dir: &'a Path,
+    /// Which program.
+    pub program: Program,
     /// Which feature, if any, each package is built with.
     pub world: World,
-    /// Whose test target `checks` is built.
+    /// Whose program is built.
     pub packages: &'a [&'a Package],
     /// Added to cargo's environment.
     pub environment: &'a [(OsString, OsString)],
@@ -61,12 +83,17 @@ pub fn build_with_warnings(
         .packages
         .iter()
         .copied()
-        .filter(|package| missing_part(package).is_none())
+        .filter(|package| missing_part(package, request.program).is_none())
         .collect();
     let said = if buildable.is_empty() {
         Said::default()
     } else {
-        run(command(request, &buildable), stopped, watch)?
+        run(
+            command(request, &buildable),
+            request.program,
+            stopped,
+            watch,
+        )?
     };
 
     let mut built = Vec::with_capacity(request.packages.len());
@@ -77,7 +104,7 @@ pub fn build_with_warnings(
             built.push((Built::Binary(binary.clone()), warnings));
         } else if let Some(errors) = said.errors.get(&dir) {
             built.push((Built::DoesNotCompile(errors.join("\n")), warnings));
-        } else if let Some(part) = missing_part(package) {
+        } else if let Some(part) = missing_part(package, request.program) {
             let error = format!("{} has no {part}.", package.dir.display());
             built.push((Built::DoesNotCompile(error), warnings));
         } else {
@@ -88,9 +115,12 @@ pub fn build_with_warnings(
 }
 
 /// What cargo cannot do without. It would not even begin with the other packages, or say something misleading.
-fn missing_part(package: &Package) -> Option<&'static str> {
+fn missing_part(package: &Package, program: Program) -> Option<&'static str> {
     let has = |part: &str| package.dir.join(part).exists();
-    if !has("tests/checks/main.rs") && !has("tests/checks.rs") {
+    if program == Program::Peers && !has("benches/peers.rs") {
+        Some("benches/peers.rs")
+    } else if program == Program::Checks && !has("tests/checks/main.rs") && !has("tests/checks.rs")
+    {
         Some("tests/checks/main.rs")
     } else if !has("src/lib.rs") {
         Some("src/lib.rs")
@@ -131,27 +161,31 @@ pub fn cargo() -> OsString {
 }
 
 fn command(request: &Request<'_>, packages: &[&Package]) -> Command {
+    let (target, kind) = request.program.target();
     let mut command = Command::new(cargo());
     command
         .current_dir(request.root)
-        .args([
-            "build",
-            "--test",
-            "checks",
-            "--keep-going",
-            "--message-format=json",
-        ])
+        .args(["build", "--keep-going", "--message-format=json"])
+        .args([&format!("--{kind}"), target])
         .arg("--target-dir")
         .arg(request.target_dir);
     for package in packages {
         command.args(["--package", &package.name]);
     }
-    if let Some(feature) = request.world.feature() {
-        let features: Vec<String> = packages
+    let mut features: Vec<&str> = request.world.feature().into_iter().collect();
+    if request.program == Program::Peers {
+        command.args(["--profile", "bench"]);
+        features.push(target);
+    }
+    if !features.is_empty() {
+        let of_each: Vec<String> = packages
             .iter()
-            .map(|package| format!("{}/{feature}", package.name))
+            .flat_map(|package| {
+                let feature = |feature: &&str| format!("{}/{feature}", package.name);
+                features.iter().map(feature)
+            })
             .collect();
-        command.arg("--features").arg(features.join(","));
+        command.arg("--features").arg(of_each.join(","));
     }
     // `cargo run` sets these for the grader; handed on, they would be taken for this build's own.
     for (name, _) in std::env::vars_os() {
@@ -200,8 +234,9 @@ struct MessageTarget {
 }
 
 impl MessageTarget {
-    fn is_checks(&self) -> bool {
-        self.name == "checks" && self.kind.iter().any(|kind| kind == "test")
+    fn is(&self, program: Program) -> bool {
+        let (name, kind) = program.target();
+        self.name == name && self.kind.iter().any(|own| own == kind)
     }
 }
 
@@ -217,7 +252,12 @@ enum Line {
     Text(String),
 }
 
-fn run(mut command: Command, stopped: &dyn Fn() -> bool, watch: &dyn Watch) -> Result<Said> {
+fn run(
+    mut command: Command,
+    program: Program,
+    stopped: &dyn Fn() -> bool,
+    watch: &dyn Watch,
+) -> Result<Said> {
     let trouble = |error: std::io::Error| {
         Error::new(
             format!("cargo could not be run: {error}"),
@@ -242,7 +282,7 @@ fn run(mut command: Command, stopped: &dyn Fn() -> bool, watch: &dyn Watch) -> R
     let mut said = Said::default();
     loop {
         match lines.recv_timeout(Duration::from_millis(20)) {
-            Ok(Line::Json(line)) => said.hear(&line),
+            Ok(Line::Json(line)) => said.hear(&line, program),
             Ok(Line::Text(line)) => {
                 if let Some(what) = line.trim_start().strip_prefix("Compiling ") {
                     watch.compiling(what);
@@ -279,14 +319,14 @@ fn for_each_line(stream: impl Read, mut use_line: impl FnMut(Vec<u8>) -> bool) {
 }
 
 impl Said {
-    fn hear(&mut self, line: &[u8]) {
+    fn hear(&mut self, line: &[u8], program: Program) {
         let Ok(message) = serde_json::from_slice::<Message>(line) else {
             return;
         };
         let dir = message.manifest_path.parent().unwrap_or(Path::new(""));
         let dir = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_path_buf());
         match (message.reason.as_str(), message.target, message.executable) {
-            ("compiler-artifact", Some(target), Some(executable)) if target.is_checks() => {
+            ("compiler-artifact", Some(target), Some(executable)) if target.is(program) => {
                 self.binaries.insert(dir, executable);
             }
             ("compiler-message", ..) => {

@@ -183,7 +183,7 @@ pub fn assess(
 }
 
 /// What can be said without building anything.
-fn first_look(exercise: &Exercise, lock: &Lock, target: Target) -> Result<Assessment> {
+pub(crate) fn first_look(exercise: &Exercise, lock: &Lock, target: Target) -> Result<Assessment> {
     let mut assessment = Assessment::default();
     if target == Target::Solutions {
         return Ok(assessment);
@@ -352,6 +352,7 @@ fn build_and_queue(
     let request = build::Request {
         root,
         target_dir: &settings.target_dir,
+        program: build::Program::Checks,
         world,
         packages: &packages,
         environment: &[],

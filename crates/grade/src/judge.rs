@@ -85,7 +85,7 @@ pub fn verdict(name: &str, trial: &Trial, settings: &Settings) -> Verdict {
     let status = match &trial.end {
         End::Exited(status) => *status,
         End::OutOfTime | End::Stopped => {
-            return Verdict::Hanging(explain(hanging_message(trial)));
+            return Verdict::Hanging(explain(hanging_message(trial, UNSEEN_WAIT)));
         }
     };
     if !(status.success() && libtest_says_passed(name, &trial.stdout)) {
@@ -131,11 +131,12 @@ fn message_of(report: &Value) -> String {
     message.trim().to_owned()
 }
 
-fn hanging_message(trial: &Trial) -> String {
+const UNSEEN_WAIT: &str = " In a check of a model it may also be a wait that the checker cannot see: locks, `park`, \
+                           `spin_loop`, `yield_now` and atomics come from `kata`, not from `std`.";
+
+fn hanging_message(trial: &Trial, or_else: &str) -> String {
     let mut message = format!(
-        "Still running after {} s, so it was stopped: a deadlock, or a loop that never ends. In a check of a model it may also \
-         be a wait that the checker cannot see: locks, `park`, `spin_loop`, `yield_now` and atomics come from `kata`, \
-         not from `std`.",
+        "Still running after {} s, so it was stopped: a deadlock, or a loop that never ends.{or_else}",
         trial.hang_guard.as_secs_f64()
     );
     let said = panic_messages(&trial.stderr).or_else(|| output(trial));
@@ -146,7 +147,26 @@ fn hanging_message(trial: &Trial) -> String {
     message
 }
 
-fn failure_message(trial: &Trial, status: ExitStatus, settings: &Settings) -> String {
+/// Why a program that is no test did not come to its end; nothing if it did.
+pub fn failure_of_program(trial: &Trial, settings: &Settings) -> Option<Verdict> {
+    let status = match &trial.end {
+        End::Exited(status) => *status,
+        End::OutOfTime | End::Stopped => {
+            let message = hanging_message(trial, "");
+            return Some(Verdict::Hanging(Failure::new(message)));
+        }
+    };
+    if status.success() {
+        return None;
+    }
+    let message = death_message(trial, status, settings)
+        .or_else(|| panic_messages(&trial.stderr))
+        .unwrap_or_else(|| early_end_message(trial, status));
+    Some(Verdict::Failed(Failure::new(message)))
+}
+
+/// What the system did to the process, and what it said before.
+fn death_message(trial: &Trial, status: ExitStatus, settings: &Settings) -> Option<String> {
     let memory = settings.memory >> 20;
     let stderr = &trial.stderr;
     let cause = if stderr.contains("has overflowed its stack") {
@@ -158,12 +178,29 @@ fn failure_message(trial: &Trial, status: ExitStatus, settings: &Settings) -> St
         Some(format!("Out of memory: a test may use {memory} MiB."))
     } else {
         signal_message(status, stderr, memory)
-    };
-    if let Some(cause) = cause {
-        return match panic_messages(stderr) {
-            Some(panics) => format!("{cause}\n{panics}"),
-            None => cause,
-        };
+    }?;
+    Some(match panic_messages(stderr) {
+        Some(panics) => format!("{cause}\n{panics}"),
+        None => cause,
+    })
+}
+
+fn early_end_message(trial: &Trial, status: ExitStatus) -> String {
+    let code = status.code().unwrap_or(-1);
+    let mut message = format!(
+        "The process ended with exit code {code} before the test was over. Does something call `std::process::exit`?"
+    );
+    if let Some(panics) = panic_messages(&trial.stderr) {
+        message.push('\n');
+        message.push_str(&panics);
+    }
+    message
+}
+
+fn failure_message(trial: &Trial, status: ExitStatus, settings: &Settings) -> String {
+    let stderr = &trial.stderr;
+    if let Some(message) = death_message(trial, status, settings) {
+        return message;
     }
     let summary = trial
         .stdout
@@ -179,17 +216,7 @@ fn failure_message(trial: &Trial, status: ExitStatus, settings: &Settings) -> St
         Some(_) => panic_messages(stderr)
             .or_else(|| output(trial))
             .unwrap_or_else(|| "The test failed without a message.".to_owned()),
-        None => {
-            let code = status.code().unwrap_or(-1);
-            let mut message = format!(
-                "The process ended with exit code {code} before the test was over. Does something call `std::process::exit`?"
-            );
-            if let Some(panics) = panic_messages(stderr) {
-                message.push('\n');
-                message.push_str(&panics);
-            }
-            message
-        }
+        None => early_end_message(trial, status),
     }
 }
 

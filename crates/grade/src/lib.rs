@@ -10,6 +10,7 @@
 //! | [`pool`] | several tests at once |
 //! | [`cache`] | results that need not be found out twice |
 //! | [`grade`] | all of this for the selected exercises |
+//! | [`bench`] | how long it takes, beside what a user would pick instead |
 //! | [`audit`] | the author's gate: the tests are tested |
 //! | [`result`] | the outcome as data: `--json` |
 //! | [`table`], [`progress`], [`junit`] | the outcome for people and for other tools |
@@ -17,6 +18,7 @@
 //! Nothing below `grade` writes to the terminal: progress goes to a [`watch::Watch`].
 
 pub mod audit;
+pub mod bench;
 pub mod build;
 pub mod cache;
 pub mod course;

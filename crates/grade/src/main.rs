@@ -17,7 +17,7 @@ use grade::lock::Lock;
 use grade::progress::Progress;
 use grade::result::Report;
 use grade::table::Layout;
-use grade::{audit, junit, process, table};
+use grade::{audit, bench, junit, process, table};
 
 /// Grades your exercises: builds what you have started, runs every check in a process of its own, and says what holds
 /// and what to do next.
@@ -55,6 +55,8 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Measure the time your code takes beside what a user would pick instead, such as std's own; decides nothing
+    Bench(BenchOptions),
     /// For authors: record tests, Cargo.toml and stubs as the course's own in exercises/tests.lock
     Lock,
     /// For authors: test the tests. The stub fails every check, every right solution passes, every wrong one is rejected
@@ -63,7 +65,7 @@ enum Verb {
 
 #[derive(clap::Args)]
 struct AuditOptions {
-    /// What to audit [default: everything]
+    /// What to audit [default: everything; in an exercise's folder, that one]
     #[arg(value_name = "EXERCISE|PHASE")]
     selectors: Vec<String>,
 
@@ -89,8 +91,33 @@ struct AuditOptions {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Your code and its peers run in turns, in many short rounds, optimised, one exercise after the other. The ratio is your time
+divided by the peer's. A busy machine makes the figures spread: close what you can, and measure twice.
+
+Exit code: 0 if all was measured that could be, 1 if something would not compile, panicked or hung, 2 if the grader itself
+could not work.")]
+struct BenchOptions {
+    /// What to measure [default: everything you have started; in an exercise's folder, that one]
+    #[arg(value_name = "EXERCISE|PHASE")]
+    selectors: Vec<String>,
+
+    /// Measure the reference solutions instead of your code
+    #[arg(long)]
+    solutions: bool,
+
+    /// Print one JSON object instead of a table
+    #[arg(long)]
+    json: bool,
+
+    /// Stop what is still running after so many seconds; an exercise takes two or three
+    #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
+    hang_guard: Duration,
+}
+
+#[derive(clap::Args)]
 struct GradeOptions {
-    /// What to grade [default: everything; in an exercise's folder, that exercise]
+    /// What to grade [default: everything; in an exercise's folder, that one]
     #[arg(value_name = "EXERCISE|PHASE")]
     selectors: Vec<String>,
 
@@ -193,6 +220,7 @@ fn run(cli: &Cli) -> Result<u8> {
             ))?;
             Ok(0)
         }
+        Some(Verb::Bench(options)) => run_bench(&root, options),
         Some(Verb::Audit(options)) => run_audit(&root, options),
         None => run_grade(&root, &cli.grade),
     }
@@ -213,16 +241,8 @@ fn run_grade(root: &Path, options: &GradeOptions) -> Result<u8> {
     let interrupted = prepare()?;
     let lock = Lock::read(root)?;
     let course = Course::read(root, &lock)?;
-    let selected = if options.selectors.is_empty() {
-        course.select(&here(&course))?
-    } else {
-        course.select(&options.selectors)?
-    };
-    let target = if options.solutions {
-        Target::Solutions
-    } else {
-        Target::Exercises
-    };
+    let selected = select(&course, &options.selectors)?;
+    let target = target(options.solutions);
     let plan = Plan {
         target,
         use_cache: !options.no_cache,
@@ -255,10 +275,34 @@ fn run_grade(root: &Path, options: &GradeOptions) -> Result<u8> {
     Ok(report.exit_code(options.all))
 }
 
+fn run_bench(root: &Path, options: &BenchOptions) -> Result<u8> {
+    let lock = Lock::read(root)?;
+    let course = Course::read(root, &lock)?;
+    let selected = select(&course, &options.selectors)?;
+    let plan = Plan {
+        target: target(options.solutions),
+        use_cache: false,
+        target_dir: target_dir(root),
+        hang_guard: options.hang_guard,
+        workers: 1,
+        interrupted: prepare()?,
+    };
+    let progress = Progress::new();
+    let report = bench::bench(&course, &lock, &selected, &plan, &progress);
+    progress.clear();
+    let report = report?;
+    print(&if options.json {
+        as_json(&report)
+    } else {
+        bench::table::render(&report)
+    })?;
+    Ok(report.exit_code())
+}
+
 fn run_audit(root: &Path, options: &AuditOptions) -> Result<u8> {
     let lock = Lock::read(root)?;
     let course = Course::read(root, &lock)?;
-    let selected = course.select(&options.selectors)?;
+    let selected = select(&course, &options.selectors)?;
     let plan = Plan {
         target: Target::Solutions,
         use_cache: !options.no_cache,
@@ -277,6 +321,14 @@ fn run_audit(root: &Path, options: &AuditOptions) -> Result<u8> {
         audit::table::render(&report)
     })?;
     Ok(report.exit_code())
+}
+
+fn target(solutions: bool) -> Target {
+    if solutions {
+        Target::Solutions
+    } else {
+        Target::Exercises
+    }
 }
 
 fn find_course(named: Option<&Path>) -> Result<PathBuf> {
@@ -302,15 +354,19 @@ fn find_course(named: Option<&Path>) -> Result<PathBuf> {
     })
 }
 
-/// The exercise in whose folder the grader was called, as a selector; none elsewhere.
-fn here(course: &Course) -> Vec<String> {
-    let inside = std::env::current_dir().ok().and_then(|here| {
+/// What the selectors name; without any, the exercise in whose folder the grader was called, or else everything.
+fn select(course: &Course, selectors: &[String]) -> Result<Vec<bool>> {
+    let here = || {
+        let here = std::env::current_dir().ok()?;
         let exercises = course.root.join("exercises").canonicalize().ok()?;
         let inside = here.strip_prefix(exercises).ok()?;
         let folder = inside.components().nth(1)?;
         Some(folder.as_os_str().to_string_lossy().into_owned())
-    });
-    inside.into_iter().collect()
+    };
+    match selectors {
+        [] => course.select(here().as_slice()),
+        named => course.select(named),
+    }
 }
 
 /// Where cargo would build, as far as the environment says.

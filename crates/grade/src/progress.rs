@@ -74,6 +74,11 @@ impl Watch for Progress {
         self.line.set_message(format!("{package} {test}"));
     }
 
+    fn measuring(&self, package: &str, done: usize, all: usize) {
+        self.line.set_prefix(format!("{done}/{all} measured · "));
+        self.line.set_message(package.to_owned());
+    }
+
     fn waiting_for_other_grader(&self) {
         self.line.suspend(|| {
             eprintln!(

@@ -107,6 +107,12 @@ pub fn test(
     run(settings, package, binary, &arguments, KEPT, hang_guard)
 }
 
+/// Runs a bench, which is one program.
+pub fn bench(settings: &Settings, package: &Package, binary: &Path) -> Result<Trial> {
+    let guard = settings.hang_guard;
+    run(settings, package, binary, &["--bench"], KEPT, guard)
+}
+
 fn run(
     settings: &Settings,
     package: &Package,

@@ -306,7 +306,7 @@ const NAMES: usize = 12;
 /// The most lines of one message: a compiler can say a lot, and the first error is the one to read.
 const LINES: usize = 60;
 
-fn indent(text: &mut String, message: &str) {
+pub(crate) fn indent(text: &mut String, message: &str) {
     let lines: Vec<&str> = message.trim_matches('\n').lines().collect();
     let shown = lines.len().min(LINES);
     for line in &lines[..shown] {

@@ -12,6 +12,8 @@ pub trait Watch: Sync {
     fn queued(&self, _tests: usize) {}
     /// A test has ended.
     fn finished(&self, _package: &str, _test: &str) {}
+    /// A package is being measured, after so many of so many.
+    fn measuring(&self, _package: &str, _done: usize, _all: usize) {}
     /// Another grader is at work in the same target directory.
     fn waiting_for_other_grader(&self) {}
 }

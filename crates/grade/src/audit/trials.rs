@@ -154,6 +154,7 @@ impl<'a, 'env> Trials<'a, 'env> {
         let request = build::Request {
             root: self.workspace,
             target_dir: self.workshop.target_dir,
+            program: build::Program::Checks,
             world,
             packages: &packages,
             environment: &environment,

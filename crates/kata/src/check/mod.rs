@@ -7,6 +7,7 @@
 //! | [`non_blocking`] | shuttle | one thread stopped at every point: the others must finish |
 //! | [`linearizable`] | shuttle | histories against a sequential specification |
 //! | [`Stress`] | std | real threads, rounds not seconds |
+//! | [`bench`] | std | how long it takes, beside what a user would pick instead: shown, never a verdict |
 //! | [`mesi`] | all | which accesses take a cache line away from another processor |
 
 #[cfg(any(feature = "loom", feature = "shuttle"))]
@@ -36,8 +37,11 @@ pub use {
     randomized::{Randomized, randomized},
 };
 
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+pub mod bench;
 mod bounds;
 pub mod cpp20;
+mod deliver;
 mod drops;
 pub mod linearizability;
 pub mod mesi;

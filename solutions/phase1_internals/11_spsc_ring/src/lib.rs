@@ -42,8 +42,9 @@ struct Ring<T> {
 
 impl<T> Ring<T> {
     fn slot(&self, number: usize) -> &UnsafeCell<MaybeUninit<T>> {
-        // In bounds, since it is at most `len - 1`; said as a mask so that no division is left.
-        &self.slots[number & (self.slots.len() - 1)]
+        // SAFETY: `len` is a power of two, so the mask is below it. The compiler does not know that it is not 0, and would
+        // check: a third of the time that a push takes.
+        unsafe { self.slots.get_unchecked(number & (self.slots.len() - 1)) }
     }
 }
 
@@ -65,7 +66,7 @@ impl<T> Drop for Ring<T> {
 ///
 /// # Panics
 ///
-/// With "the capacity of a ring must be at least 1" if `capacity` is 0.
+/// With "the capacity of a ring must be at least 1" if `capacity` is 0; if there is not enough memory.
 pub fn channel<T>(capacity: usize) -> (Producer<T>, Consumer<T>) {
     channel_starting_at(capacity, 0)
 }
@@ -74,7 +75,10 @@ pub fn channel<T>(capacity: usize) -> (Producer<T>, Consumer<T>) {
 #[doc(hidden)]
 pub fn channel_starting_at<T>(capacity: usize, start: usize) -> (Producer<T>, Consumer<T>) {
     assert!(capacity > 0, "the capacity of a ring must be at least 1");
-    let slots = (0..capacity.next_power_of_two()).map(|_| UnsafeCell::new(MaybeUninit::uninit()));
+    let slots = capacity
+        .checked_next_power_of_two()
+        .expect("a ring must fit into memory");
+    let slots = (0..slots).map(|_| UnsafeCell::new(MaybeUninit::uninit()));
     let ring = Arc::new(Ring {
         head: CachePadded(AtomicUsize::new(start)),
         tail: CachePadded(AtomicUsize::new(start)),
