@@ -7,16 +7,17 @@
 //! | [`non_blocking`] | shuttle | one thread stopped at every point: the others must finish |
 //! | [`linearizable`] | shuttle | histories against a sequential specification |
 //! | [`Stress`] | std | real threads, rounds not seconds |
+//! | [`process`] | std, on Unix | real programs, held, stopped and killed at chosen moments |
 //! | [`mesi`] | all | which accesses take a cache line away from another processor |
 
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod explore;
-#[cfg(any(feature = "loom", feature = "shuttle"))]
 mod report;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod timeline;
-#[cfg(any(feature = "loom", feature = "shuttle"))]
 pub use report::{Report, Step};
+mod skip;
+pub use skip::{require_program, skip};
 
 #[cfg(feature = "loom")]
 mod exhaustive;
@@ -39,11 +40,16 @@ pub use {
 mod bounds;
 pub mod cpp20;
 mod drops;
+mod folder;
 pub mod linearizability;
 pub mod mesi;
 mod stress;
 pub use drops::{Drops, Token};
+pub use folder::Folder;
 pub use stress::{Stress, assert_conserved, assert_fifo_per_producer};
+
+#[cfg(all(unix, not(any(feature = "loom", feature = "shuttle"))))]
+pub mod process;
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod allocations;

@@ -4,7 +4,6 @@ use serde::Serialize;
 use std::fmt::Write as _;
 
 /// The schema of [`Report`].
-#[cfg(any(feature = "loom", feature = "shuttle"))]
 pub(crate) const SCHEMA: &str = "kata/failure/v1";
 
 /// One step of the failing execution.
