@@ -506,28 +506,30 @@ impl<'a> Program<'a> {
             .stderr(Stdio::piped())
             .process_group(0);
         confine(&mut command, self.file_size);
+        // Locked until it is known: it may be at a gate before this thread goes on.
+        let mut state = self.scene.shared.lock();
         let mut child = match start(command) {
             Ok(child) => child,
-            Err(error) => panic!("{} cannot be started: {error}", self.path.display()),
+            Err(error) => {
+                drop(state);
+                panic!("{} cannot be started: {error}", self.path.display());
+            }
         };
         let input = child.stdin.take();
         let id = Pid::from_child(&child);
-        let number = {
-            let mut state = self.scene.shared.lock();
-            state.members.push(Member {
-                name: name.clone(),
-                id,
-                may_fail: self.may_fail,
-                killed: false,
-                lines: VecDeque::new(),
-                at_end_of_lines: false,
-                said: String::new(),
-                ended: None,
-            });
-            let number = state.members.len() - 1;
-            state.note(number + 1, "starts");
-            number
-        };
+        state.members.push(Member {
+            name: name.clone(),
+            id,
+            may_fail: self.may_fail,
+            killed: false,
+            lines: VecDeque::new(),
+            at_end_of_lines: false,
+            said: String::new(),
+            ended: None,
+        });
+        let number = state.members.len() - 1;
+        state.note(number + 1, "starts");
+        drop(state);
         watch(child, number, &self.scene.shared);
         Process {
             scene: self.scene,

@@ -158,7 +158,9 @@ fn corpus_equals_a_sequential_run(app: &'static dyn App, name: &str) {
             .map(|_| scene.reached("three workers to begin three maps"))
             .collect();
         scene.open_gates();
-        drop(gates);
+        for gate in gates {
+            gate.release();
+        }
         stage.ends_well(&mut workers);
     });
 }
