@@ -202,7 +202,10 @@ impl Shared {
             if rest.is_zero() {
                 let said = state.last_words();
                 drop(state);
-                panic!("Nothing happened for {} s while waiting for {what}.{said}", GUARD.as_secs());
+                panic!(
+                    "Nothing happened for {} s while waiting for {what}.{said}",
+                    GUARD.as_secs()
+                );
             }
             state = self
                 .changed
@@ -304,9 +307,10 @@ impl Scene {
     /// If there is none, or a process fails that may not.
     #[track_caller]
     pub fn next(&self) -> Event {
-        self.shared.wait("a process to reach a gate or to end", |state| {
-            state.events.pop_front()
-        })
+        self.shared
+            .wait("a process to reach a gate or to end", |state| {
+                state.events.pop_front()
+            })
     }
 
     /// Waits for the next process to reach a gate.
@@ -316,9 +320,7 @@ impl Scene {
     /// If a process ends instead, or nothing happens. `expected` says for what this is waited.
     #[track_caller]
     pub fn reached(&self, expected: &str) -> Gate {
-        let event = self
-            .shared
-            .wait(expected, |state| state.events.pop_front());
+        let event = self.shared.wait(expected, |state| state.events.pop_front());
         match event {
             Event::Reached(gate) => gate,
             Event::Ended(name, status) => {
@@ -372,12 +374,16 @@ impl Scene {
         let threads = std::iter::once("check".to_owned())
             .chain(state.members.iter().map(|member| member.name.clone()))
             .collect();
-        let steps = state.log.iter().enumerate().map(|(index, (thread, text))| Step {
-            step: index + 1,
-            thread: *thread,
-            text: text.clone(),
-            location: String::new(),
-        });
+        let steps = state
+            .log
+            .iter()
+            .enumerate()
+            .map(|(index, (thread, text))| Step {
+                step: index + 1,
+                thread: *thread,
+                text: text.clone(),
+                location: String::new(),
+            });
         let (headline, rest) = message.split_once('\n').unwrap_or((&message, ""));
         let replay = format!("cargo test -p {} {test}", report::package());
         let mut report = Report {
@@ -555,7 +561,13 @@ fn confine(command: &mut Command, file_size: Option<u64>) {
         }
         let limit = |resource, most| {
             let most = Some(most);
-            setrlimit(resource, Rlimit { current: most, maximum: most })
+            setrlimit(
+                resource,
+                Rlimit {
+                    current: most,
+                    maximum: most,
+                },
+            )
         };
         if let Some(bytes) = file_size {
             limit(Resource::Core, 0)?;
@@ -720,9 +732,11 @@ impl Process<'_> {
         }
         state.forget(number, &self.name);
         drop(state);
-        self.scene.shared.wait("a killed process to be gone", |state| {
-            state.members[number].ended.map(|_| ())
-        });
+        self.scene
+            .shared
+            .wait("a killed process to be gone", |state| {
+                state.members[number].ended.map(|_| ())
+            });
     }
 
     /// Stops it (SIGSTOP) and waits until it stands still.

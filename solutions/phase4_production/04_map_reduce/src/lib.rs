@@ -157,7 +157,7 @@ impl<'job> Desk<'job> {
             progress.take_in(report);
             let Some(task) = progress.hand_out() else {
                 progress.over = true;
-                self.over.notify_all();
+                self.over.notify_one();
                 break;
             };
             drop(progress); // a worker that does not read must not hold up the others

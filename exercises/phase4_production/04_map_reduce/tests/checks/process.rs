@@ -339,13 +339,22 @@ fn a_worker_killed_while_it_writes_output_leaves_none() {
         let (first, gate) = stage.worker_at_gate("worker 1");
         gate.release();
         let held = stage.reached("worker 1");
-        let program = stage.program("worker 2", "word_count");
-        let mut second = program.file_size(HALF_WRITTEN).start();
-        let gate = stage.reached("worker 2");
-        assert_ne!(reduce(&held), reduce(&gate), "two of two partitions");
         scene.note("the system will kill worker 2 in the middle of its output");
-        gate.release();
-        second.wait();
+        let program = stage.program("worker 2", "word_count");
+        let second = program.file_size(HALF_WRITTEN).start();
+        // Before or after it has begun to write, as it likes.
+        loop {
+            match scene.next() {
+                Event::Reached(gate) => {
+                    assert_ne!(reduce(&held), reduce(&gate), "two of two partitions");
+                    gate.release();
+                }
+                Event::Ended(name, status) => {
+                    assert_eq!(name, second.name(), "who has ended ({status})");
+                    break;
+                }
+            }
+        }
         assert_nothing_visible(&stage.job);
         scene.open_gates();
         held.release();
@@ -440,7 +449,11 @@ fn the_coordinator_waits_for_the_last_commit() {
         assert_eq!(reduce(&copy), begun[1], "the one that is not done");
         two.release();
         stage.coordinator.wait();
-        assert_eq!(output(&stage.job), stage.wanted, "the coordinator has ended");
+        assert_eq!(
+            output(&stage.job),
+            stage.wanted,
+            "the coordinator has ended"
+        );
         copy.release();
         three.release();
         stage.ends_well(&mut [first, second, third]);

@@ -166,7 +166,9 @@ impl Model {
                 "handed out before every map is reported: {task:?}"
             );
             let of_one_report = |(map, reports): (&usize, &Vec<Vec<std::path::PathBuf>>)| {
-                let from = reports.iter().filter(|report| files.contains(&report[number]));
+                let from = reports
+                    .iter()
+                    .filter(|report| files.contains(&report[number]));
                 (*map, from.count())
             };
             let read: Vec<(usize, usize)> = self.mapped.iter().map(of_one_report).collect();

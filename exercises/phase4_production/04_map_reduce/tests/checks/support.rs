@@ -153,7 +153,10 @@ impl Running {
 
     /// Waits until `run` returns.
     pub fn end(self) {
-        let result = self.thread.join().unwrap_or_else(|panic| resume_unwind(panic));
+        let result = self
+            .thread
+            .join()
+            .unwrap_or_else(|panic| resume_unwind(panic));
         result.expect("`run` gives an error");
     }
 }
@@ -248,7 +251,9 @@ pub fn map(task: &Task) -> usize {
 pub fn reduce(task: &Task) -> usize {
     match task {
         Task::Reduce { task, .. } => *task,
-        Task::Map { task, .. } => panic!("Map task {task} is handed out although every map is reported."),
+        Task::Map { task, .. } => {
+            panic!("Map task {task} is handed out although every map is reported.")
+        }
     }
 }
 
@@ -284,7 +289,9 @@ impl Hired {
                 let result = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
                 panic!("The worker hung up instead of reporting, with {result:?}.")
             }
-            Err(error) => panic!("The worker's report does not come or cannot be understood: {error}"),
+            Err(error) => {
+                panic!("The worker's report does not come or cannot be understood: {error}")
+            }
         }
     }
 

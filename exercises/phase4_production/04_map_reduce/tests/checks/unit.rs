@@ -413,6 +413,7 @@ fn two_attempts_share_no_file() {
 fn an_output_that_is_there_is_replaced() {
     let mut desk = Desk::new(1, &INPUTS);
     fs::write(desk.job.part(0), "yesterday 1\n").expect("a file can be written");
+    let open = fs::File::open(desk.job.part(0)).expect("a file can be opened");
     let mut worker = Hired::new(&WordCount);
     worker.report();
     let maps = map_all(&mut worker, &mut desk);
@@ -420,4 +421,9 @@ fn an_output_that_is_there_is_replaced() {
         worker.give(&desk.reduce(0, &maps));
         assert_eq!(output(&desk.job), sequential(&WordCount, &desk.inputs));
     }
+    let seen = std::io::read_to_string(open).expect("an open file can be read");
+    assert_eq!(
+        seen, "yesterday 1\n",
+        "whoever had yesterday's output open sees it change while it is written: it has to be replaced as a whole"
+    );
 }

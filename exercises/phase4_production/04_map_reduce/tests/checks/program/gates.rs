@@ -30,6 +30,8 @@ fn gate(what: &str) {
     };
     let mut keeper = TcpStream::connect(keeper).expect("the check keeps the gates");
     let line = format!("{} {what}\n", std::process::id());
-    keeper.write_all(line.as_bytes()).expect("the check listens");
+    keeper
+        .write_all(line.as_bytes())
+        .expect("the check listens");
     let _ = keeper.read(&mut [0]);
 }
