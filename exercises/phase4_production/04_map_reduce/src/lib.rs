@@ -81,7 +81,7 @@ impl Coordinator {
     ///
     /// It does not wait for workers that are slow or gone. When it returns, every partition has its output, every
     /// connection is closed, and all its threads have ended. It makes the folders for output and scratch if there are
-    /// none.
+    /// none, and leaves in the second one whatever lies there: a slow worker may be using it.
     ///
     /// # Errors
     ///

@@ -292,7 +292,11 @@ fn a_job_without_partitions_is_refused() {
     let panic = catch_unwind(|| coordinator.run(&job)).expect_err("there is nowhere to put output");
     let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
     let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
-    assert_eq!(said.as_deref(), Some("a job has at least one partition"));
+    let said = said.unwrap_or_default();
+    assert!(
+        said.contains("a job has at least one partition"),
+        "the panic says something else: {said:?}"
+    );
 }
 
 /// Inputs, and the tasks of a job over them.
