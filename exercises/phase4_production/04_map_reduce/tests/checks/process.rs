@@ -287,6 +287,36 @@ fn no_reduce_begins_before_every_map_is_done() {
 }
 
 #[test]
+fn a_late_report_is_not_counted() {
+    scene(|scene| {
+        let gates = gates(2);
+        let mut stage = Stage::new(scene, 2, &[("a", gates.as_str()), ("b", gates.as_str())]);
+        let (first, one) = stage.worker_at_gate("worker 1");
+        let (second, two) = stage.worker_at_gate("worker 2");
+        let (third, copy) = stage.worker_at_gate("worker 3");
+        let finished = map(&copy).to_owned();
+        copy.release();
+        let copy = stage.reached("worker 3");
+        assert_ne!(map(&copy), finished, "it is reported");
+        // The slow one reports it as well. Two reports of two maps, and one of them is not done.
+        let (slow, other) = if map(&one) == finished {
+            (one, two)
+        } else {
+            (two, one)
+        };
+        let name = slow.process().to_owned();
+        slow.release();
+        let next = stage.reached(&name);
+        assert_eq!(map(&next), map(&other), "the one that is not done");
+        scene.open_gates();
+        for gate in [next, other, copy] {
+            gate.release();
+        }
+        stage.ends_well(&mut [first, second, third]);
+    });
+}
+
+#[test]
 fn a_worker_killed_in_a_map_is_replaced() {
     scene(|scene| {
         let mut stage = Stage::new(scene, 2, &[("a", "x y"), ("b", "y z")]);
