@@ -37,7 +37,7 @@ use super::Folder;
 use super::report::{self, Report, Step};
 
 /// How long a scene waits for one event before it fails. What it waits for takes milliseconds.
-pub const GUARD: Duration = Duration::from_secs(30);
+pub const GUARD: Duration = Duration::from_secs(20);
 
 /// The environment variable that tells a program where to ask before it goes on.
 pub const GATES: &str = "KATA_GATES";
@@ -392,7 +392,7 @@ impl Scene {
             world: "std",
             headline: headline.to_owned(),
             explored: "What happened, in this order:".to_owned(),
-            why: if rest.is_empty() { headline } else { rest }.to_owned(),
+            why: rest.to_owned(),
             threads,
             steps: steps.collect(),
             replay,

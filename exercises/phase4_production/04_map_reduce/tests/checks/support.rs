@@ -7,6 +7,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use map_reduce::protocol::{Connection, Report, Task};
 use map_reduce::{App, Coordinator, Job, partition, worker};
 
 /// A guard against waiting forever; what is waited for takes a millisecond.
-const GUARD: Duration = Duration::from_secs(30);
+pub const GUARD: Duration = Duration::from_secs(20);
 
 /// Keys, and what was computed for them.
 pub type Table = BTreeMap<String, String>;
@@ -57,6 +58,14 @@ pub fn job(folder: &Path, partitions: usize, inputs: Vec<PathBuf>) -> Job {
         output: folder.join("output"),
         scratch: folder.join("scratch"),
     }
+}
+
+/// A job in form only: its inputs are there, and empty.
+pub fn idle_job(folder: &Path, maps: usize, partitions: usize) -> Job {
+    let inputs: Vec<(String, String)> = (0..maps)
+        .map(|number| (format!("input-{number}"), String::new()))
+        .collect();
+    job(folder, partitions, write_inputs(folder, &inputs))
 }
 
 /// The names in the output folder, in order.
@@ -305,6 +314,11 @@ impl Hired {
     pub fn hang_up(self) -> io::Result<()> {
         drop(self.connection);
         let thread = self.thread.expect("it is joined once");
-        thread.join().unwrap_or_else(|panic| resume_unwind(panic))
+        let (sender, end) = mpsc::channel();
+        std::thread::spawn(move || sender.send(thread.join()));
+        match end.recv_timeout(GUARD) {
+            Ok(outcome) => outcome.unwrap_or_else(|panic| resume_unwind(panic)),
+            Err(_) => panic!("The coordinator has hung up, and the worker goes on."),
+        }
     }
 }

@@ -15,13 +15,9 @@ use map_reduce::protocol::{Report, Task};
 use map_reduce::{Coordinator, Job, partition};
 
 use super::apps::{InvertedIndex, WordCount};
-use super::support::{Hired, Running, done, job, map, output, reduce, sequential, write_inputs};
-
-/// A job in form only: nobody reads its inputs.
-fn idle_job(folder: &Folder, maps: usize, partitions: usize) -> Job {
-    let inputs = (0..maps).map(|number| format!("input-{number}").into());
-    job(folder.path(), partitions, inputs.collect())
-}
+use super::support::{
+    Hired, Running, done, idle_job, job, map, output, reduce, sequential, write_inputs,
+};
 
 fn set(numbers: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
     numbers.into_iter().collect()
@@ -51,7 +47,7 @@ fn partition_spreads_keys() {
 #[test]
 fn each_map_is_handed_out_before_any_is_handed_out_again() {
     let folder = Folder::new();
-    let running = Running::start(&idle_job(&folder, 4, 1));
+    let running = Running::start(&idle_job(folder.path(), 4, 1));
     let mut workers: Vec<_> = (0..4).map(|_| running.worker()).collect();
     let maps = workers.iter_mut().map(|worker| map(&worker.ask()));
     assert_eq!(set(maps), set(0..4), "four workers asked for four maps");
@@ -60,7 +56,7 @@ fn each_map_is_handed_out_before_any_is_handed_out_again() {
 #[test]
 fn a_single_worker_does_each_task_once() {
     let folder = Folder::new();
-    let running = Running::start(&idle_job(&folder, 3, 2));
+    let running = Running::start(&idle_job(folder.path(), 3, 2));
     let mut worker = running.worker();
     let mut task = worker.ask();
     let (mut maps, mut reduces) = (Vec::new(), Vec::new());
@@ -83,7 +79,7 @@ fn a_single_worker_does_each_task_once() {
 #[test]
 fn a_task_says_what_to_do() {
     let folder = Folder::new();
-    let job = idle_job(&folder, 1, 2);
+    let job = idle_job(folder.path(), 1, 2);
     let running = Running::start(&job);
     let mut worker = running.worker();
     let task = worker.ask();
@@ -119,7 +115,7 @@ fn a_task_says_what_to_do() {
 #[test]
 fn no_reduce_is_handed_out_before_every_map_is_reported() {
     let folder = Folder::new();
-    let running = Running::start(&idle_job(&folder, 2, 2));
+    let running = Running::start(&idle_job(folder.path(), 2, 2));
     let (mut first, mut second) = (running.worker(), running.worker());
     let (mine, other) = (first.ask(), second.ask());
     let copy = first.finish_and_go_on(&mine);
@@ -130,7 +126,7 @@ fn no_reduce_is_handed_out_before_every_map_is_reported() {
 #[test]
 fn whoever_asks_gets_a_copy_of_what_is_unfinished() {
     let folder = Folder::new();
-    let running = Running::start(&idle_job(&folder, 1, 1));
+    let running = Running::start(&idle_job(folder.path(), 1, 1));
     let mut silent: Vec<_> = (0..3).map(|_| running.worker()).collect();
     let mut attempts = BTreeSet::new();
     for worker in &mut silent {
@@ -159,7 +155,7 @@ fn whoever_asks_gets_a_copy_of_what_is_unfinished() {
 #[test]
 fn a_late_report_of_a_map_changes_nothing() {
     let folder = Folder::new();
-    let running = Running::start(&idle_job(&folder, 2, 2));
+    let running = Running::start(&idle_job(folder.path(), 2, 2));
     let mut holders = [running.worker(), running.worker()];
     let tasks = [holders[0].ask(), holders[1].ask()];
     let mut backup = running.worker();
@@ -195,7 +191,7 @@ fn a_late_report_of_a_map_changes_nothing() {
 #[test]
 fn a_late_report_of_a_reduce_changes_nothing() {
     let folder = Folder::new();
-    let running = Running::start(&idle_job(&folder, 0, 2));
+    let running = Running::start(&idle_job(folder.path(), 0, 2));
     let mut holders = [running.worker(), running.worker()];
     let tasks = [holders[0].ask(), holders[1].ask()];
     let mut backup = running.worker();
@@ -215,7 +211,7 @@ fn a_late_report_of_a_reduce_changes_nothing() {
 #[test]
 fn workers_that_hang_up_do_not_stop_the_job() {
     let folder = Folder::new();
-    let running = Running::start(&idle_job(&folder, 2, 2));
+    let running = Running::start(&idle_job(folder.path(), 2, 2));
     for _ in 0..5 {
         running.worker().ask();
     }
@@ -231,7 +227,7 @@ fn workers_that_hang_up_do_not_stop_the_job() {
 #[test]
 fn a_stranger_does_not_disturb_the_job() {
     let folder = Folder::new();
-    let running = Running::start(&idle_job(&folder, 1, 1));
+    let running = Running::start(&idle_job(folder.path(), 1, 1));
     let mut stranger = TcpStream::connect(running.address).expect("the coordinator listens");
     let said = stranger.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
     said.expect("something can be said");
@@ -247,7 +243,7 @@ fn a_stranger_does_not_disturb_the_job() {
 #[test]
 fn run_closes_every_connection() {
     let folder = Folder::new();
-    let running = Running::start(&idle_job(&folder, 1, 1));
+    let running = Running::start(&idle_job(folder.path(), 1, 1));
     let silent = running.worker(); // connects and never asks
     let mut busy = running.worker();
     busy.ask();
@@ -263,7 +259,7 @@ fn run_closes_every_connection() {
 #[test]
 fn a_job_without_inputs_has_empty_output() {
     let folder = Folder::new();
-    let job = idle_job(&folder, 0, 3);
+    let job = idle_job(folder.path(), 0, 3);
     let running = Running::start(&job);
     let mut worker = running.worker();
     let mut task = worker.ask();
@@ -287,7 +283,7 @@ fn a_job_without_inputs_has_empty_output() {
 #[test]
 fn a_job_without_partitions_is_refused() {
     let folder = Folder::new();
-    let job = idle_job(&folder, 1, 0);
+    let job = idle_job(folder.path(), 1, 0);
     let coordinator = Coordinator::bind("127.0.0.1:0").expect("a port on loopback");
     let panic = catch_unwind(|| coordinator.run(&job)).expect_err("there is nowhere to put output");
     let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
