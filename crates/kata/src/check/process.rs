@@ -7,13 +7,19 @@
 //! reached, the end of a process. Time is a guard against waiting forever and nothing else, see [`GUARD`].
 //!
 //! **Gates.** A program that wants to be held asks for it: it connects to the address in the environment variable
-//! [`GATES`], writes one line, `<its process id> <what it is about to do>`, and goes on when it has read a byte, or at the
-//! end of the stream. Where the variable is not set it just goes on. That is all a program has to know, so it needs nothing of
-//! `kata`.
+//! [`GATES`], writes one line, `<its process id> <what it is about to do>`, and goes on when it has read a byte, or at
+//! the end of the stream. Where the variable is not set it just goes on. That is all a program has to know, so it needs
+//! nothing of `kata`.
 //!
-//! **Ends.** Each process leads a group of its own. The group is killed when its leader ends or the scene is over, however
-//! that ends; and on Linux the system kills a process whose test has died. A process that ends with anything but
-//! success fails the scene, unless the scene has killed it or said that it [may fail](Program::may_fail).
+//! **Ends.** Each process leads a group of its own. The group is killed when its leader ends or the scene is over,
+//! however that ends; and on Linux the system kills a process whose test has died. A process that ends with anything
+//! but success fails the scene, unless the scene has killed it or said that it [may fail](Program::may_fail).
+//!
+//! **Exercises made of processes.** What is started is a program among the exercise's checks, so that it is locked with
+//! them: `tests/checks/program/mod.rs` with a `pub fn main() -> ExitCode` that uses the learner's crate. The exercise's
+//! `src/main.rs` includes it by its path and calls it, and so does the solution's, which renames its own crate as its
+//! `tests/checks.rs` does. Cargo builds it together with the checks, and the audit writes one for each variant. A check
+//! finds it at `env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")))`, whatever the crate is called.
 //!
 //! **Failures.** What happened is drawn, a column a process, under the message of the panic.
 
@@ -108,7 +114,7 @@ struct State {
     /// Nobody is held any more.
     open: bool,
     over: bool,
-    /// Whoever is held sees the end of its stream if nobody has it any more.
+    /// The streams of all who were held: at the end of its stream a program goes on.
     held: Vec<TcpStream>,
     /// Nothing that happens from now on explains anything.
     silent: bool,
@@ -282,8 +288,7 @@ impl Scene {
         self.folder.path()
     }
 
-    /// A program to start. In the check of an exercise that is a program itself, `path` is
-    /// `env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")))`.
+    /// A program to start. It is looked for as a shell would.
     pub fn program(&self, path: impl Into<PathBuf>) -> Program<'_> {
         Program {
             scene: self,
@@ -460,7 +465,7 @@ pub struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    /// What the picture calls it.
+    /// What the picture calls it. Each process of a scene should have a name of its own.
     pub fn name(mut self, name: impl Into<String>) -> Self {
         self.name = Some(name.into());
         self
@@ -478,8 +483,8 @@ impl<'a> Program<'a> {
         self
     }
 
-    /// Has the system kill it in the middle of the first write that would make a file longer than `bytes`: the file then
-    /// holds just as many. It is how to have a process die *while* it writes, every time.
+    /// Has the system kill it in the middle of the first write that would make a file longer than `bytes`: the file
+    /// then holds just as many. It is how to have a process die *while* it writes, every time.
     pub fn file_size(mut self, bytes: u64) -> Self {
         self.file_size = Some(bytes);
         self.may_fail()
@@ -580,8 +585,8 @@ fn confine(command: &mut Command, file_size: Option<u64>) {
     unsafe { command.pre_exec(before_exec) };
 }
 
-/// Starts all processes from one thread that never ends: the system takes the end of the *thread* that started a process
-/// for the death of its parent.
+/// Starts all processes from one thread that never ends: the system takes the end of the *thread* that started a
+/// process for the death of its parent.
 fn start(command: Command) -> std::io::Result<Child> {
     type Order = (Command, mpsc::Sender<std::io::Result<Child>>);
     static STARTER: OnceLock<mpsc::Sender<Order>> = OnceLock::new();

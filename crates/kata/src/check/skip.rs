@@ -1,7 +1,8 @@
 //! Checks that need something this machine may not have.
 //!
-//! A check that cannot be made is neither passed nor failed: it is *skipped*, and the reader learns what is missing. Where
-//! everything is to be checked, in the course's own tests for example, `KATA_REQUIRE_REAL=1` makes a failure of it.
+//! A check that cannot be made is neither passed nor failed: it is *skipped*, and the reader learns what is missing.
+//! Where everything is to be checked, in the course's own tests for example, `KATA_REQUIRE_REAL=1` makes a failure of
+//! it.
 
 use std::path::PathBuf;
 

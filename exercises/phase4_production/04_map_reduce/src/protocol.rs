@@ -1,7 +1,7 @@
 //! What coordinator and workers say to each other. Given: the checks speak it, too.
 //!
-//! A worker connects and sends a [`Report`]. Each report is answered, at once, with one [`Task`]. There is no message for
-//! the end: when there is nothing more to do, the coordinator closes the connection.
+//! A worker connects and sends a [`Report`]. Each report is answered, at once, with one [`Task`]. There is no message
+//! for the end: when there is nothing more to do, the coordinator closes the connection.
 
 use std::io::{self, BufRead as _, BufReader, ErrorKind, Write as _};
 use std::net::TcpStream;

@@ -1,8 +1,8 @@
 //! MapReduce over one file system: a coordinator hands out tasks to worker processes, any of which may be slow or dead.
 //!
 //! After J. Dean and S. Ghemawat, "MapReduce: Simplified Data Processing on Large Clusters" (OSDI 2004). Theirs finds
-//! out who is dead and starts backup tasks near the end. Here the second does the work of both: whoever asks when all is
-//! handed out gets a copy of something unfinished, so nobody has to know whether the first one is slow or dead.
+//! out who is dead and starts backup tasks near the end. Here the second does the work of both: whoever asks when all
+//! is handed out gets a copy of something unfinished, so nobody has to know whether the first one is slow or dead.
 
 pub mod protocol;
 
@@ -287,8 +287,8 @@ pub fn worker(coordinator: SocketAddr, app: &dyn App) -> io::Result<()> {
     }
 }
 
-/// Maps one input, and writes a file for each partition. Their names have the attempt in them: no two attempts, not even
-/// of the same task, write to the same file, so what was reported stays as it was.
+/// Maps one input, and writes a file for each partition. Their names have the attempt in them: no two attempts, not
+/// even of the same task, write to the same file, so what was reported stays as it was.
 fn map(app: &dyn App, input: &Path, partitions: usize, stem: &Path) -> io::Result<Vec<PathBuf>> {
     let name = input.file_name().unwrap_or_default().to_string_lossy();
     let mut parts: Vec<Vec<(String, String)>> = vec![Vec::new(); partitions];

@@ -1,10 +1,11 @@
-//! Real texts, all in the public domain: their authors have been dead for more than eighty years, or never had a copyright.
+//! Real texts, all in the public domain: their authors have been dead for more than eighty years, or never had a
+//! copyright.
 //!
 //! W. Shakespeare (sonnets 18, 29, 73, 116, 130; *Hamlet* III, 1), the King James Bible (1611; from Genesis 1 and
-//! Ecclesiastes 3), the *Declaration of Independence* (1776, its beginning), P. B. Shelley (*Ozymandias*, 1818), E. A. Poe
-//! (*The Raven*, 1845, its first stanzas), A. Lincoln (the Gettysburg Address, 1863), L. Carroll (*Jabberwocky*, *The Walrus
-//! and the Carpenter*, 1871), R. Kipling (*If—*, 1910), the *Constitution of the United States* (preamble and, of the
-//! amendments, one to ten). In print their lines break elsewhere.
+//! Ecclesiastes 3), the *Declaration of Independence* (1776, its beginning), P. B. Shelley (*Ozymandias*, 1818), E. A.
+//! Poe (*The Raven*, 1845, its first stanzas), A. Lincoln (the Gettysburg Address, 1863), L. Carroll (*Jabberwocky*,
+//! *The Walrus and the Carpenter*, 1871), R. Kipling (*If—*, 1910), the *Constitution of the United States* (preamble
+//! and, of the amendments, one to ten). In print their lines break elsewhere.
 
 /// Names and texts.
 pub const CORPUS: [(&str, &str); 12] = [

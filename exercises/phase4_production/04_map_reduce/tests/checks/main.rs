@@ -14,5 +14,7 @@ mod unit;
 
 #[path = "program/apps.rs"]
 mod apps;
+#[cfg(unix)]
 mod corpus;
+#[cfg_attr(not(unix), allow(dead_code, reason = "used by the process checks"))]
 mod support;

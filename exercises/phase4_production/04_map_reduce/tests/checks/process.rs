@@ -1,10 +1,9 @@
 //! Coordinator and workers as processes that are held, stopped and killed at moments that the checks choose.
 //!
-//! Each call of `map`, and of `reduce` for a key that begins with "gate", is held until the check lets it go on. So every
-//! check is a script of events and none of them knows what time it is: twenty seconds without any event end it, and
-//! nothing else does.
-//! Decides what becomes of the output whoever dies in the middle of what. Does not decide what becomes of it if the
-//! machine loses its power: then it matters what was in memory only, and no process can tell.
+//! Each call of `map`, and of `reduce` for a key that begins with "gate", is held until the check lets it go on. So
+//! every check is a script of events and none of them knows what time it is: twenty seconds without any event end it,
+//! and nothing else does. Decides what becomes of the output whoever dies in the middle of what. Does not decide what
+//! becomes of it if the machine loses its power: then it matters what was in memory only, and no process can tell.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

@@ -3,8 +3,8 @@
 //! Decides whether threads as workers ever compute something else than a loop would, and whether the coordinator keeps
 //! its rules however reports, late reports and hang-ups of workers played by hand follow each other. What fails is
 //! shortened before it is shown. The workers of a job are threads that run as they like: what one run finds by chance,
-//! another may miss, and what has to be found is found by the other kinds. Does not decide anything about processes that
-//! are killed.
+//! another may miss, and what has to be found is found by the other kinds. Does not decide anything about processes
+//! that are killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;

@@ -1,5 +1,5 @@
-//! What the checks share: the sequential run that every other one is compared with, and both ends of the protocol played
-//! by hand.
+//! What the checks share: the sequential run that every other one is compared with, and both ends of the protocol
+//! played by hand.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,7 +1,7 @@
 //! One side alone, the other one played by hand, message by message.
 //!
-//! Decides what the coordinator answers to every order of reports that is tried here, and what a worker makes of a task.
-//! The connections are real and the processes are not: whoever plays dead here only hangs up.
+//! Decides what the coordinator answers to every order of reports that is tried here, and what a worker makes of a
+//! task. The connections are real and the processes are not: whoever plays dead here only hangs up.
 
 use std::collections::BTreeSet;
 use std::fs;
