@@ -180,13 +180,15 @@ fn set_environment(command: &mut Command, settings: &Settings, package: &Package
             command.env_remove(name);
         }
     }
-    let settings_of_cargo: [(&str, OsString); 6] = [
+    let settings_of_cargo: [(&str, OsString); 7] = [
         ("CARGO_MANIFEST_DIR", package.dir.clone().into()),
         ("CARGO_PKG_NAME", package.name.clone().into()),
         ("CARGO_TARGET_DIR", settings.target_dir.clone().into()),
         ("KATA_REPORT", report.into()),
         ("NO_COLOR", "1".into()),
         ("RUST_BACKTRACE", "0".into()),
+        // Removed together with the reports, so that a test that was killed leaves no files behind either.
+        ("TMPDIR", settings.reports.clone().into()),
     ];
     command.envs(settings_of_cargo);
     command.envs(

@@ -86,6 +86,9 @@ impl Ground<'_> {
             put(&dir.join("src/lib.rs"), &plot.source).map_err(unwritable)?;
             put(&dir.join("tests/checks.rs"), &self.checks(&plot.name)).map_err(unwritable)?;
             self.copy_other_sources(plot, &dir).map_err(unwritable)?;
+            if let Some(program) = self.program(&plot.name) {
+                put(&dir.join("src/main.rs"), &program).map_err(unwritable)?;
+            }
             packages.push(Package {
                 name: plot.name.clone(),
                 dir,
@@ -167,6 +170,18 @@ impl Ground<'_> {
         )
     }
 
+    /// The program that the checks start as processes, if the exercise has one among its checks.
+    fn program(&self, name: &str) -> Option<String> {
+        let program = self.exercise.join("tests/checks/program/mod.rs");
+        program.exists().then(|| {
+            format!(
+                "extern crate {name} as {};\n#[path = {:?}]\nmod program;\n\nfn main() -> std::process::ExitCode {{\n    program::main()\n}}\n",
+                self.exercise_name,
+                program.display().to_string()
+            )
+        })
+    }
+
     /// Modules and programs beside lib.rs. They may name the crate, which has another name here.
     fn copy_other_sources(&self, plot: &Plot, dir: &Path) -> io::Result<()> {
         let from = self.origin(plot.origin);
@@ -179,7 +194,9 @@ impl Ground<'_> {
             let Ok(relative) = entry.path().strip_prefix(from) else {
                 continue;
             };
-            if entry.file_type().is_file() && relative != Path::new("src/lib.rs") {
+            let is_written_here = relative == Path::new("src/lib.rs")
+                || relative == Path::new("src/main.rs") && self.program(&plot.name).is_some();
+            if entry.file_type().is_file() && !is_written_here {
                 let text = fs::read_to_string(entry.path())?;
                 put(&dir.join(relative), &text.replace(&own_name, &plot.name))?;
             }
@@ -225,6 +242,12 @@ pub fn remove_builds(target_dir: &Path, packages: &[Package], binaries: &[PathBu
     for binary in binaries {
         let _ = fs::remove_file(binary);
         let _ = fs::remove_file(binary.with_extension("d"));
+    }
+    for package in packages {
+        let program = target_dir.join("debug").join(&package.name);
+        for suffix in [std::env::consts::EXE_EXTENSION, "d"] {
+            let _ = fs::remove_file(program.with_extension(suffix));
+        }
     }
     let is_of = |name: &str, prefix: &str| {
         let name = name.strip_prefix(prefix)?;

@@ -15,7 +15,7 @@ pub const MUTANTS: &str = "solutions/phase1_internals/01_counter/mutants.toml";
 pub const ALTERNATIVE: &str = "solutions/phase1_internals/01_counter/alternatives/mutex.rs";
 pub const HINTS: &str = "hints/phase1_internals/01_counter.md";
 
-const FILES: [(&str, &str); 14] = [
+const FILES: [(&str, &str); 18] = [
     (
         "Cargo.toml",
         "[workspace]\nresolver = \"3\"\nmembers = [\"exercises/*/*\", \"solutions/*/*\"]\n[profile.dev]\ndebug = 0\n",
@@ -39,7 +39,7 @@ mirrors = ["abacus"]
     ),
     (
         README,
-        "# A counter\n\n## Theory\n\n## Task\n\n## Checks\n\n`unit`\n\n## Questions\n\n## Further reading\n",
+        "# A counter\n\n## Theory\n\n## Task\n\n## Checks\n\n`unit`, `process`\n\n## Questions\n\n## Further reading\n",
     ),
     (
         HINTS,
@@ -75,7 +75,47 @@ impl Counter {
     ),
     (
         "exercises/phase1_internals/01_counter/tests/checks/main.rs",
-        "mod unit;\n",
+        "mod process;\nmod unit;\n",
+    ),
+    (
+        "exercises/phase1_internals/01_counter/tests/checks/process.rs",
+        r#"#[test]
+fn a_program_counts() {
+    let program = env!(concat!("CARGO_BIN_EXE_", env!("CARGO_PKG_NAME")));
+    let output = std::process::Command::new(program).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.stdout, b"true\n", "{said}");
+}
+"#,
+    ),
+    (
+        "exercises/phase1_internals/01_counter/tests/checks/program/mod.rs",
+        r#"pub fn main() -> std::process::ExitCode {
+    println!("{}", counter::Counter::new(3).add());
+    std::process::ExitCode::SUCCESS
+}
+"#,
+    ),
+    (
+        "exercises/phase1_internals/01_counter/src/main.rs",
+        r#"#[path = "../tests/checks/program/mod.rs"]
+mod program;
+
+fn main() -> std::process::ExitCode {
+    program::main()
+}
+"#,
+    ),
+    (
+        "solutions/phase1_internals/01_counter/src/main.rs",
+        r#"extern crate counter_solution as counter;
+#[path = "../../../../exercises/phase1_internals/01_counter/tests/checks/program/mod.rs"]
+mod program;
+
+fn main() -> std::process::ExitCode {
+    program::main()
+}
+"#,
     ),
     (
         CHECKS,

@@ -234,6 +234,7 @@ fn a_stub_that_fails_for_another_reason() {
             )
         },
         &[
+            ("stub: ", "fails process::a_program_counts, but not"),
             (
                 "stub: ",
                 "fails unit::begins_at_nothing, but not by its `todo!()`: no",

@@ -1,4 +1,4 @@
-//! A small course without dependencies, written to disk with one learner who makes every mistake.
+//! A small course, written to disk with one learner who makes every mistake. One exercise needs `kata`, the others nothing.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -75,7 +75,7 @@ pub const EXERCISES: [Exercise; 21] = [
     exercise("lost_source", "42"),
     exercise(
         "skips",
-        "std::fs::write(std::env::var(\"KATA_REPORT\").unwrap(), r#\"{\"schema\":\"kata/skip/v1\",\"reason\":\"redis-server not found\"}\"#).unwrap(); 42",
+        "kata::check::require_program(\"no-such-server\", \"get it\"); 42",
     ),
     exercise(
         "explains",
@@ -103,9 +103,13 @@ impl Course {
         for (index, exercise) in EXERCISES.iter().enumerate() {
             course.write_exercise(index, exercise);
         }
+        // Begins with the versions that are here already.
+        let own = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../Cargo.lock");
+        fs::copy(own, course.root.join("Cargo.lock")).unwrap();
         let cargo = Command::new(env!("CARGO"))
-            .args(["generate-lockfile", "--offline", "--quiet"])
+            .args(["update", "--workspace", "--offline", "--quiet"])
             .current_dir(&course.root)
+            .stdout(Stdio::null())
             .status();
         assert!(cargo.unwrap().success());
         let locked = course.run(&["lock"]);
@@ -154,9 +158,15 @@ impl Course {
         } else {
             ""
         };
+        let kata = if name == "skips" {
+            let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../kata");
+            format!("[dependencies]\nkata = {{ path = {path:?}, features = [\"check\"] }}\n")
+        } else {
+            String::new()
+        };
         let manifest = |package: &str| {
             format!(
-                "[package]\nname = \"{package}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[package.metadata.kata]\ntitle = \"The {name} one\"\n{loom}"
+                "[package]\nname = \"{package}\"\nversion = \"0.1.0\"\nedition = \"2024\"\n[package.metadata.kata]\ntitle = \"The {name} one\"\n{kata}{loom}"
             )
         };
         self.put(&Self::path(name, "Cargo.toml"), &manifest(name));

@@ -120,7 +120,17 @@ fn a_skipped_part_is_neither_passed_nor_failed() {
     let check = &skips["checks"][1];
     assert_eq!(check["skipped"], 1);
     assert_eq!(check["passed"], 0);
-    assert_eq!(check["skip_reasons"][0], "redis-server not found");
+    assert_eq!(
+        check["skip_reasons"][0],
+        "no-such-server is not installed (get it)"
+    );
+    // Where everything has to be checked, it is a failure, and says what is missing.
+    let mut grader = graded.course.grader(&["--json", "skips"]);
+    let output = grader.env("KATA_REQUIRE_REAL", "1").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let result = json(&output);
+    assert_eq!(find(&result, "skips")["state"], "failing");
+    assert!(message(&result, "skips").contains("no-such-server is not installed (get it)"));
 }
 
 #[test]

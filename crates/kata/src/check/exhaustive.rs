@@ -2,7 +2,7 @@
 
 use super::explore;
 use super::report::{Report, Test};
-use super::timeline::Context;
+use super::timeline::{Context, INCONCLUSIVE};
 use crate::record::{self, Mapping, Pass};
 use std::sync::Arc;
 
@@ -132,7 +132,7 @@ impl Exhaustive {
             let mut outcome = self.pass(pass, &context, &model);
             // A thread that waits by read-modify-writes for a store that the engine keeps from it.
             while let Err(report) = &outcome
-                && report.is_inconclusive()
+                && report.headline == INCONCLUSIVE
                 && record::modified_late()
             {
                 record::swap_from_the_beginning();
@@ -190,7 +190,7 @@ impl Exhaustive {
         });
         explore::explore(context.clone(), || self.engine_run(model, Some(EXECUTIONS)))
             .err()
-            .filter(|report| !report.is_inconclusive())
+            .filter(|report| report.headline != INCONCLUSIVE)
     }
 
     /// Explores everything, or no more than `executions`.

@@ -1,7 +1,8 @@
 //! What the model checks share: running an exploration, and turning its first failure into a report.
 
-use super::report::{self, INCONCLUSIVE, Report};
-use super::timeline::{self, Context};
+use super::deliver::deliver;
+use super::report::Report;
+use super::timeline::{self, Context, INCONCLUSIVE};
 use crate::record;
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -48,7 +49,7 @@ pub(super) fn fail_with(
     headline: &str,
     why: &str,
     threads: Vec<String>,
-    steps: Vec<report::Step>,
+    steps: Vec<super::report::Step>,
 ) -> ! {
     let _aside = crate::watch::aside();
     if let Some(context) = CONTEXT.with_borrow(|context| context.as_ref().map(|context| context()))
@@ -60,7 +61,7 @@ pub(super) fn fail_with(
             replay,
         } = context;
         let mut report = Report {
-            schema: report::SCHEMA,
+            schema: super::report::SCHEMA,
             test,
             world,
             headline: headline.to_owned(),
@@ -139,7 +140,7 @@ fn unwinding() -> bool {
 /// Prints past libtest's capture, which is lost when the process aborts.
 fn shout(report: &Report) {
     let _ = std::io::stderr().write_all(format!("\n{}\n", report.text).as_bytes());
-    report::deliver(report);
+    deliver(report);
 }
 
 /// Begins an execution inside the engine.
@@ -199,7 +200,7 @@ pub(super) fn explore(
 pub(super) fn fail(report: &Report) -> ! {
     if !SHOUTED.get() {
         eprint!("\n{}\n", report.text);
-        report::deliver(report);
+        deliver(report);
     }
     panic::resume_unwind(Box::new(report.headline.clone()))
 }

@@ -8,16 +8,17 @@
 //! | [`linearizable`] | shuttle | histories against a sequential specification |
 //! | [`Stress`] | std | real threads, rounds not seconds |
 //! | [`bench`] | std | how long it takes, beside what a user would pick instead: shown, never a verdict |
+//! | [`process`] | std, on Unix | real programs, held, stopped and killed at chosen moments |
 //! | [`mesi`] | all | which accesses take a cache line away from another processor |
 
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod explore;
-#[cfg(any(feature = "loom", feature = "shuttle"))]
 mod report;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod timeline;
-#[cfg(any(feature = "loom", feature = "shuttle"))]
 pub use report::{Report, Step};
+mod skip;
+pub use skip::{require_program, skip};
 
 #[cfg(feature = "loom")]
 mod exhaustive;
@@ -43,11 +44,16 @@ mod bounds;
 pub mod cpp20;
 mod deliver;
 mod drops;
+mod folder;
 pub mod linearizability;
 pub mod mesi;
 mod stress;
 pub use drops::{Drops, Token};
+pub use folder::Folder;
 pub use stress::{Stress, assert_conserved, assert_fifo_per_producer};
+
+#[cfg(all(unix, not(any(feature = "loom", feature = "shuttle"))))]
+pub mod process;
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod allocations;

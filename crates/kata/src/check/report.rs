@@ -3,10 +3,7 @@
 use serde::Serialize;
 use std::fmt::Write as _;
 
-pub(crate) use super::deliver::deliver;
-
 /// The schema of [`Report`].
-#[cfg(any(feature = "loom", feature = "shuttle"))]
 pub(crate) const SCHEMA: &str = "kata/failure/v1";
 
 /// One step of the failing execution.
@@ -75,16 +72,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
-/// What the headline says if nobody got anywhere within the bound on steps.
-pub(crate) const INCONCLUSIVE: &str = "inconclusive: unbounded spinning";
-
 impl Report {
-    /// Whether the engine gave up before it could tell.
-    #[cfg(feature = "loom")]
-    pub(crate) fn is_inconclusive(&self) -> bool {
-        self.headline == INCONCLUSIVE
-    }
-
     /// Draws the picture: a column a thread, a row a step, the explanation under the last one.
     pub(crate) fn draw(&mut self) {
         let mut text = String::new();
@@ -240,11 +228,15 @@ impl Test {
         name.to_owned()
     }
 
-    /// The command that runs this test and no other in `world`, for a learner to type.
+    /// The command that runs this test and no other in `world`, which is `std` or a feature, for a learner to type.
     pub(crate) fn command(&self, world: &str) -> String {
         let package = std::env::var("CARGO_PKG_NAME").unwrap_or_else(|_| "<package>".to_owned());
+        let features = match world {
+            "std" => String::new(),
+            feature => format!(" --features {feature}"),
+        };
         let Self { path } = self;
-        format!("cargo test -p {package} --features {world} --test checks -- --exact {path}")
+        format!("cargo test -p {package}{features} --test checks -- --exact {path}")
     }
 }
 

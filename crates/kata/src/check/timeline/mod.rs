@@ -3,10 +3,13 @@
 mod explain;
 mod source;
 
-use super::report::{INCONCLUSIVE, Report, SCHEMA, Step};
+use super::report::{Report, SCHEMA, Step};
 use crate::record::{Event, Kind, NO_OBJECT, Op, Record, Site, Value};
 use std::collections::HashMap;
 use std::panic::Location;
+
+/// What the headline says if nobody got anywhere within the bound on steps.
+pub(crate) const INCONCLUSIVE: &str = "inconclusive: unbounded spinning";
 
 /// More steps than these are elided to the ones that matter.
 const LONG: usize = 40;

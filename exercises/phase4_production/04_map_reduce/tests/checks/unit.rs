@@ -1,0 +1,429 @@
+//! One side alone, the other one played by hand, message by message.
+//!
+//! Decides what the coordinator answers to every order of reports that is tried here, and what a worker makes of a
+//! task. The connections are real and the processes are not: whoever plays dead here only hangs up.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::panic::catch_unwind;
+use std::path::PathBuf;
+
+use kata::check::Folder;
+use map_reduce::protocol::{Report, Task};
+use map_reduce::{Coordinator, Job, partition};
+
+use super::apps::{InvertedIndex, WordCount};
+use super::support::{
+    Hired, Running, done, idle_job, job, map, output, reduce, sequential, write_inputs,
+};
+
+fn set(numbers: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
+    numbers.into_iter().collect()
+}
+
+#[test]
+fn partition_stays_in_range() {
+    for partitions in [1, 2, 3, 7, 10, 1_000] {
+        for key in ["", "a", "whale", "Éluard", "鯨", &"long ".repeat(1_000)] {
+            assert!(partition(key, partitions) < partitions);
+        }
+    }
+}
+
+#[test]
+fn partition_spreads_keys() {
+    let mut counts = [0; 8];
+    for number in 0..4_000 {
+        counts[partition(&format!("key {number}"), 8)] += 1;
+    }
+    assert!(
+        counts.iter().all(|count| (250..1_000).contains(count)),
+        "of 4,000 keys 500 should go to each of 8 partitions, roughly: {counts:?}"
+    );
+}
+
+#[test]
+fn each_map_is_handed_out_before_any_is_handed_out_again() {
+    let folder = Folder::new();
+    let running = Running::start(&idle_job(folder.path(), 4, 1));
+    let mut workers: Vec<_> = (0..4).map(|_| running.worker()).collect();
+    let maps = workers.iter_mut().map(|worker| map(&worker.ask()));
+    assert_eq!(set(maps), set(0..4), "four workers asked for four maps");
+}
+
+#[test]
+fn a_single_worker_does_each_task_once() {
+    let folder = Folder::new();
+    let running = Running::start(&idle_job(folder.path(), 3, 2));
+    let mut worker = running.worker();
+    let mut task = worker.ask();
+    let (mut maps, mut reduces) = (Vec::new(), Vec::new());
+    loop {
+        match &task {
+            Task::Map { task, .. } => maps.push(*task),
+            Task::Reduce { task, .. } => reduces.push(*task),
+        }
+        match worker.finish(&task) {
+            Some(next) => task = next,
+            None => break,
+        }
+    }
+    maps.sort_unstable();
+    reduces.sort_unstable();
+    assert_eq!((maps, reduces), (vec![0, 1, 2], vec![0, 1]));
+    running.end();
+}
+
+#[test]
+fn a_task_says_what_to_do() {
+    let folder = Folder::new();
+    let job = idle_job(folder.path(), 1, 2);
+    let running = Running::start(&job);
+    let mut worker = running.worker();
+    let task = worker.ask();
+    let Task::Map {
+        input,
+        partitions,
+        scratch,
+        ..
+    } = &task
+    else {
+        panic!("no map was handed out: {task:?}");
+    };
+    assert_eq!((input, *partitions), (&job.inputs[0], 2));
+    assert_eq!(scratch, &job.scratch);
+    let Report::Mapped { files, .. } = done(&task) else {
+        panic!("a map was done");
+    };
+    let task = worker.finish_and_go_on(&task);
+    let number = reduce(&task);
+    let Task::Reduce {
+        files: to_read,
+        output,
+        scratch,
+        ..
+    } = task
+    else {
+        panic!("no reduce was handed out");
+    };
+    assert_eq!(to_read, [files[number].clone()]);
+    assert_eq!((output, scratch), (job.part(number), job.scratch));
+}
+
+#[test]
+fn no_reduce_is_handed_out_before_every_map_is_reported() {
+    let folder = Folder::new();
+    let running = Running::start(&idle_job(folder.path(), 2, 2));
+    let (mut first, mut second) = (running.worker(), running.worker());
+    let (mine, other) = (first.ask(), second.ask());
+    let copy = first.finish_and_go_on(&mine);
+    assert_eq!(map(&copy), map(&other), "the other map is not reported yet");
+    reduce(&second.finish_and_go_on(&other));
+}
+
+#[test]
+fn whoever_asks_gets_a_copy_of_what_is_unfinished() {
+    let folder = Folder::new();
+    let running = Running::start(&idle_job(folder.path(), 1, 1));
+    let mut silent: Vec<_> = (0..3).map(|_| running.worker()).collect();
+    let mut attempts = BTreeSet::new();
+    for worker in &mut silent {
+        let Task::Map { task, attempt, .. } = worker.ask() else {
+            panic!("the map is not reported yet");
+        };
+        assert_eq!(task, 0);
+        assert!(attempts.insert(attempt), "attempt {attempt} is there twice");
+    }
+    // And so it goes in the second half: three are silent for ever, and the fourth is enough.
+    let mut healthy = running.worker();
+    let task = healthy.ask();
+    let task = healthy.finish_and_go_on(&task);
+    for _ in 0..3 {
+        let mut worker = running.worker();
+        assert_eq!(reduce(&worker.ask()), 0);
+        silent.push(worker);
+    }
+    assert_eq!(healthy.finish(&task), None, "everything is done");
+    running.end();
+    for worker in silent {
+        worker.assert_closed();
+    }
+}
+
+#[test]
+fn a_late_report_of_a_map_changes_nothing() {
+    let folder = Folder::new();
+    let running = Running::start(&idle_job(folder.path(), 2, 2));
+    let mut holders = [running.worker(), running.worker()];
+    let tasks = [holders[0].ask(), holders[1].ask()];
+    let mut backup = running.worker();
+    let copy = backup.ask();
+    let finished = map(&copy);
+    let other = map(&backup.finish_and_go_on(&copy));
+    assert_ne!(other, finished, "a map is handed out that is reported");
+    // Whoever was slow comes back, and repeats itself.
+    let slow = usize::from(map(&tasks[1]) == finished);
+    for _ in 0..2 {
+        let next = holders[slow].finish_and_go_on(&tasks[slow]);
+        assert_eq!(map(&next), other, "one of the two maps was reported, twice");
+    }
+    let Report::Mapped { files: of_slow, .. } = done(&tasks[slow]) else {
+        panic!("a map was done");
+    };
+    let Report::Mapped { files: of_copy, .. } = done(&copy) else {
+        panic!("a map was done");
+    };
+    let Task::Reduce { task, files, .. } = holders[1 - slow].finish_and_go_on(&tasks[1 - slow])
+    else {
+        panic!("both maps are reported");
+    };
+    let used = [&of_slow[task], &of_copy[task]];
+    let used = files.iter().filter(|&file| used.contains(&file)).count();
+    assert_eq!(
+        (files.len(), used),
+        (2, 1),
+        "a reduce reads one file of each map, and not those of two copies: {files:?}"
+    );
+}
+
+#[test]
+fn a_late_report_of_a_reduce_changes_nothing() {
+    let folder = Folder::new();
+    let running = Running::start(&idle_job(folder.path(), 0, 2));
+    let mut holders = [running.worker(), running.worker()];
+    let tasks = [holders[0].ask(), holders[1].ask()];
+    let mut backup = running.worker();
+    let copy = backup.ask();
+    let finished = reduce(&copy);
+    let other = reduce(&backup.finish_and_go_on(&copy));
+    assert_ne!(other, finished, "a reduce is handed out that is reported");
+    let slow = usize::from(reduce(&tasks[1]) == finished);
+    for _ in 0..2 {
+        let next = holders[slow].finish_and_go_on(&tasks[slow]);
+        assert_eq!(reduce(&next), other, "one of two is reported, twice");
+    }
+    assert_eq!(holders[1 - slow].finish(&tasks[1 - slow]), None);
+    running.end();
+}
+
+#[test]
+fn workers_that_hang_up_do_not_stop_the_job() {
+    let folder = Folder::new();
+    let running = Running::start(&idle_job(folder.path(), 2, 2));
+    for _ in 0..5 {
+        running.worker().ask();
+    }
+    drop(running.worker()); // connects and says nothing
+    let mut healthy = running.worker();
+    let mut task = healthy.ask();
+    while let Some(next) = healthy.finish(&task) {
+        task = next;
+    }
+    running.end();
+}
+
+#[test]
+fn a_stranger_does_not_disturb_the_job() {
+    let folder = Folder::new();
+    let running = Running::start(&idle_job(folder.path(), 1, 1));
+    let mut stranger = TcpStream::connect(running.address).expect("the coordinator listens");
+    let said = stranger.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    said.expect("something can be said");
+    let mut worker = running.worker();
+    let mut task = worker.ask();
+    while let Some(next) = worker.finish(&task) {
+        task = next;
+    }
+    running.end();
+    let _ = stranger.read(&mut [0]);
+}
+
+#[test]
+fn run_closes_every_connection() {
+    let folder = Folder::new();
+    let running = Running::start(&idle_job(folder.path(), 1, 1));
+    let silent = running.worker(); // connects and never asks
+    let mut busy = running.worker();
+    busy.ask();
+    let mut healthy = running.worker();
+    let task = healthy.ask();
+    let task = healthy.finish_and_go_on(&task);
+    assert_eq!(healthy.finish(&task), None);
+    running.end();
+    silent.assert_closed();
+    busy.assert_closed();
+}
+
+#[test]
+fn a_job_without_inputs_has_empty_output() {
+    let folder = Folder::new();
+    let job = idle_job(folder.path(), 0, 3);
+    let running = Running::start(&job);
+    let mut worker = running.worker();
+    let mut task = worker.ask();
+    let mut reduces = Vec::new();
+    loop {
+        let Task::Reduce { files, .. } = &task else {
+            panic!("there is nothing to map");
+        };
+        assert!(files.is_empty());
+        reduces.push(reduce(&task));
+        match worker.finish(&task) {
+            Some(next) => task = next,
+            None => break,
+        }
+    }
+    assert_eq!(set(reduces), set(0..3));
+    running.end();
+    assert!(output(&job).is_empty());
+}
+
+#[test]
+fn a_job_without_partitions_is_refused() {
+    let folder = Folder::new();
+    let job = idle_job(folder.path(), 1, 0);
+    let coordinator = Coordinator::bind("127.0.0.1:0").expect("a port on loopback");
+    let panic = catch_unwind(|| coordinator.run(&job)).expect_err("there is nowhere to put output");
+    let said = panic.downcast_ref::<&str>().map(|said| (*said).to_owned());
+    let said = said.or_else(|| panic.downcast_ref::<String>().cloned());
+    let said = said.unwrap_or_default();
+    assert!(
+        said.contains("a job has at least one partition"),
+        "the panic says something else: {said:?}"
+    );
+}
+
+/// Inputs, and the tasks of a job over them.
+struct Desk {
+    inputs: Vec<(&'static str, &'static str)>,
+    job: Job,
+    attempts: usize,
+    _folder: Folder,
+}
+
+impl Desk {
+    fn new(partitions: usize, inputs: &[(&'static str, &'static str)]) -> Self {
+        let folder = Folder::new();
+        let job = job(
+            folder.path(),
+            partitions,
+            write_inputs(folder.path(), inputs),
+        );
+        fs::create_dir_all(&job.output).expect("a folder");
+        fs::create_dir_all(&job.scratch).expect("a folder");
+        Self {
+            inputs: inputs.to_vec(),
+            job,
+            attempts: 0,
+            _folder: folder,
+        }
+    }
+
+    fn map(&mut self, task: usize) -> Task {
+        self.attempts += 1;
+        Task::Map {
+            task,
+            attempt: self.attempts,
+            input: self.job.inputs[task].clone(),
+            partitions: self.job.partitions,
+            scratch: self.job.scratch.clone(),
+        }
+    }
+
+    fn reduce(&mut self, task: usize, maps: &[Vec<PathBuf>]) -> Task {
+        self.attempts += 1;
+        Task::Reduce {
+            task,
+            attempt: self.attempts,
+            files: maps.iter().map(|files| files[task].clone()).collect(),
+            output: self.job.part(task),
+            scratch: self.job.scratch.clone(),
+        }
+    }
+}
+
+const INPUTS: [(&str, &str); 3] = [
+    ("a", "the whale, the sea and the ship"),
+    ("b", "the ship"),
+    ("c", "whale whale"),
+];
+
+/// Has `worker` do all maps.
+fn map_all(worker: &mut Hired, desk: &mut Desk) -> Vec<Vec<PathBuf>> {
+    (0..desk.inputs.len())
+        .map(|number| match worker.give(&desk.map(number)) {
+            Report::Mapped { task, files } => {
+                assert_eq!(task, number, "the worker reports another task");
+                assert_eq!(files.len(), desk.job.partitions, "a file a partition");
+                files
+            }
+            other => panic!("a map was reported as {other:?}"),
+        })
+        .collect()
+}
+
+#[test]
+fn a_worker_does_what_it_is_told() {
+    let mut desk = Desk::new(3, &INPUTS);
+    let mut worker = Hired::new(&InvertedIndex);
+    assert_eq!(worker.report(), Report::Ready, "it asks first");
+    let maps = map_all(&mut worker, &mut desk);
+    assert!(super::support::names_in_output(&desk.job).is_empty());
+    for number in 0..3 {
+        let report = worker.give(&desk.reduce(number, &maps));
+        assert_eq!(report, Report::Reduced { task: number });
+    }
+    assert_eq!(output(&desk.job), sequential(&InvertedIndex, &desk.inputs));
+    for number in 0..3 {
+        let text = fs::read_to_string(desk.job.part(number)).expect("a part can be read");
+        for line in text.lines() {
+            let key = line.split(' ').next().unwrap_or_default();
+            assert_eq!(partition(key, 3), number, "{key:?} is in part {number}");
+        }
+    }
+    let end = worker.hang_up();
+    assert!(end.is_ok(), "the end of the job is no error: {end:?}");
+}
+
+#[test]
+fn two_attempts_share_no_file() {
+    let mut desk = Desk::new(2, &INPUTS);
+    let mut workers = [Hired::new(&WordCount), Hired::new(&WordCount)];
+    let mut seen = BTreeSet::new();
+    for worker in &mut workers {
+        worker.report();
+        for _ in 0..2 {
+            let Report::Mapped { files, .. } = worker.give(&desk.map(0)) else {
+                panic!("a map was done");
+            };
+            for file in files {
+                assert!(
+                    seen.insert(file.clone()),
+                    "{} is written by two attempts: a slow one would write into what a reduce reads",
+                    file.display()
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_output_that_is_there_is_replaced() {
+    let mut desk = Desk::new(1, &INPUTS);
+    fs::write(desk.job.part(0), "yesterday 1\n").expect("a file can be written");
+    let open = fs::File::open(desk.job.part(0)).expect("a file can be opened");
+    let mut worker = Hired::new(&WordCount);
+    worker.report();
+    let maps = map_all(&mut worker, &mut desk);
+    for _ in 0..2 {
+        worker.give(&desk.reduce(0, &maps));
+        assert_eq!(output(&desk.job), sequential(&WordCount, &desk.inputs));
+    }
+    let seen = std::io::read_to_string(open).expect("an open file can be read");
+    assert_eq!(
+        seen, "yesterday 1\n",
+        "whoever had yesterday's output open sees it change while it is written: it has to be replaced as a whole"
+    );
+}

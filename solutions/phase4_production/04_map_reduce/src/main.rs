@@ -1,0 +1,7 @@
+extern crate map_reduce_solution as map_reduce;
+#[path = "../../../../exercises/phase4_production/04_map_reduce/tests/checks/program/mod.rs"]
+mod program;
+
+fn main() -> std::process::ExitCode {
+    program::main()
+}
