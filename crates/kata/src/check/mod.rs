@@ -7,6 +7,7 @@
 //! | [`non_blocking`] | shuttle | one thread stopped at every point: the others must finish |
 //! | [`linearizable`] | shuttle | histories against a sequential specification |
 //! | [`Stress`] | std | real threads, rounds not seconds |
+//! | [`poll_once`], [`Wakes`] | all | futures polled by hand, wakes counted |
 //! | [`mesi`] | all | which accesses take a cache line away from another processor |
 
 #[cfg(any(feature = "loom", feature = "shuttle"))]
@@ -41,8 +42,10 @@ pub mod cpp20;
 mod drops;
 pub mod linearizability;
 pub mod mesi;
+mod polling;
 mod stress;
 pub use drops::{Drops, Token};
+pub use polling::{Wakes, poll_once};
 pub use stress::{Stress, assert_conserved, assert_fifo_per_producer};
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
