@@ -31,29 +31,30 @@ macro_rules! implements {
     }};
 }
 
-/// Whether the type of a value is `Send`, for types that have no name: a method of the value's own type goes before one
-/// that takes it by reference.
+/// Stands for the type of a value, for types that have no name.
 struct Of<T>(PhantomData<T>);
 
 impl<T> Of<T> {
-    fn type_of(_value: &T) -> Self {
+    fn value(_value: &T) -> Self {
         Self(PhantomData)
     }
 }
 
-trait IsSend {
+/// Whether the type is `Send`: a method of `Of` itself goes before one that takes a reference to a reference to it.
+trait IfSend {
     fn is_send(&self) -> bool {
         true
     }
 }
-impl<T: Send> IsSend for Of<T> {}
+impl<T: Send> IfSend for Of<T> {}
 
-trait IsNotSend {
+#[allow(dead_code)] // One of the two answers is never asked for.
+trait Otherwise {
     fn is_send(&self) -> bool {
         false
     }
 }
-impl<T> IsNotSend for &Of<T> {}
+impl<T> Otherwise for &Of<T> {}
 
 /// The promise is about a channel that takes values: without one there is nothing to promise.
 fn there_is_a_channel() {
@@ -118,9 +119,9 @@ fn there_is_one_receiver() {
 #[test]
 fn futures_move_to_other_threads() {
     let (sender, mut receiver) = channel::<Cell<u32>>(1);
-    let send = (&Of::type_of(&sender.send(Cell::new(1)))).is_send();
-    let reserve = (&Of::type_of(&sender.reserve())).is_send();
-    let recv = (&Of::type_of(&receiver.recv())).is_send();
+    let send = (&&Of::value(&sender.send(Cell::new(1)))).is_send();
+    let reserve = (&&Of::value(&sender.reserve())).is_send();
+    let recv = (&&Of::value(&receiver.recv())).is_send();
     assert_eq!(
         (send, reserve, recv),
         (true, true, true),

@@ -254,7 +254,11 @@ impl Model {
         }
         let mut task = self.tasks.remove(index);
         task.uses.set(Some(true));
-        prop_assert_eq!(task.task.poll(), Poll::Ready(End::Sent), "a permit was used");
+        prop_assert_eq!(
+            task.task.poll(),
+            Poll::Ready(End::Sent),
+            "a permit was used"
+        );
         self.is_sent(task.value)
     }
 
@@ -266,7 +270,11 @@ impl Model {
         };
         match sender.try_send(value) {
             Ok(()) => {
-                prop_assert!(!self.closed, "try_send: {} was sent into a closed channel", value);
+                prop_assert!(
+                    !self.closed,
+                    "try_send: {} was sent into a closed channel",
+                    value
+                );
                 prop_assert!(
                     older < free,
                     "try_send of {}: {} places are free, and {} tasks wait for them who came earlier",

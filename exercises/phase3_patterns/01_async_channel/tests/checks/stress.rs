@@ -8,9 +8,7 @@ use std::sync::Mutex;
 use std::task::Waker;
 
 use async_channel::{Receiver, Sender, channel};
-use kata::check::{
-    Drops, Stress, Token, assert_conserved, assert_fifo_per_producer, poll_once,
-};
+use kata::check::{Drops, Stress, Token, assert_conserved, assert_fifo_per_producer, poll_once};
 use kata::future::block_on;
 
 const SENDERS: usize = 3;
@@ -57,13 +55,15 @@ fn every_value_arrives_once_and_in_the_order_of_its_sender() {
                     for number in 0..VALUES {
                         if number % 8 == 7 {
                             // One that loses patience; whatever it was given is for the others.
-                            let impatient = Box::pin(sender.send((thread, usize::MAX)));
-                            let mut impatient = impatient;
+                            let mut impatient = Box::pin(sender.send((thread, usize::MAX)));
                             if poll_once(impatient.as_mut(), Waker::noop()).is_ready() {
                                 continue;
                             }
                         }
-                        sender.send((thread, number)).await.expect("the receiver is there");
+                        sender
+                            .send((thread, number))
+                            .await
+                            .expect("the receiver is there");
                     }
                 });
             } else {
@@ -85,7 +85,11 @@ fn every_value_arrives_once_and_in_the_order_of_its_sender() {
             };
             for thread in 0..SENDERS {
                 let (got, expected) = (numbers(thread), (0..VALUES).collect::<Vec<_>>());
-                assert_eq!(got.len(), VALUES, "sender {thread} has sent {VALUES} values");
+                assert_eq!(
+                    got.len(),
+                    VALUES,
+                    "sender {thread} has sent {VALUES} values"
+                );
                 let replaced = |(got, expected): (&usize, &usize)| {
                     got == expected || (*got == usize::MAX && expected % 8 == 7)
                 };

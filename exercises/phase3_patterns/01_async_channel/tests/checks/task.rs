@@ -46,7 +46,9 @@ impl<'a, R> Task<'a, R> {
                 return outcome;
             }
         }
-        panic!("a future was polled {PATIENCE} times, and each time it was pending and had woken itself");
+        panic!(
+            "a future was polled {PATIENCE} times, and each time it was pending and had woken itself"
+        );
     }
 }
 

@@ -86,7 +86,10 @@ fn a_channel_takes_exactly_its_capacity(#[case] capacity: usize) {
             "the channel holds {capacity} values: one more must be handed back, or the limit is none"
         );
         for place in 0..capacity {
-            let received = at_once(receiver.recv(), "there is a value: recv must be ready at once");
+            let received = at_once(
+                receiver.recv(),
+                "there is a value: recv must be ready at once",
+            );
             assert_eq!(
                 received,
                 Some(lap * capacity + place),
@@ -124,7 +127,10 @@ fn recv_wakes_who_waits_for_a_place() {
         Some(0)
     );
     assert!(reserve.is_woken(), "{NOT_WOKEN}");
-    assert!(reserve.run().is_ready(), "a place is free and nobody else waits");
+    assert!(
+        reserve.run().is_ready(),
+        "a place is free and nobody else waits"
+    );
 }
 
 /// What ends the wait of a receiver.
@@ -248,7 +254,7 @@ fn a_dropped_send_keeps_no_place(#[case] when: Dropped, #[values(1, 2)] capacity
             if reserves {
                 drop(sender.reserve().await);
             } else {
-                drop(sender.send(100).await);
+                let _ = sender.send(100).await;
             }
         };
         let mut task = Task::new(future);
@@ -294,7 +300,9 @@ fn the_turn_of_a_dropped_send_goes_to_the_next() {
 #[test]
 fn every_turn_can_be_dropped() {
     let (sender, mut receiver) = full(2);
-    let mut sends: Vec<_> = (2..6).map(|value| waiting(sender.send(value), FULL)).collect();
+    let mut sends: Vec<_> = (2..6)
+        .map(|value| waiting(sender.send(value), FULL))
+        .collect();
     assert_eq!((receiver.try_recv(), receiver.try_recv()), (Ok(0), Ok(1)));
     // Two have been handed a place. Each is dropped in turn, and so are those who inherit.
     sends.drain(..3);
@@ -346,17 +354,28 @@ fn a_permit_keeps_a_place() {
     let (sender, mut receiver) = channel(2);
     let permit = at_once(sender.reserve(), "two places are free").expect("the channel is open");
     assert_eq!(room(&sender), 1, "a permit keeps one of two places");
-    assert_eq!(receiver.try_recv(), Ok(0), "nothing was sent by the permit yet");
+    assert_eq!(
+        receiver.try_recv(),
+        Ok(0),
+        "nothing was sent by the permit yet"
+    );
     permit.send(7);
     assert_eq!(receiver.try_recv(), Ok(7), "the permit has sent");
-    assert_eq!(room(&sender), 2, "the permit was used: both places are free");
+    assert_eq!(
+        room(&sender),
+        2,
+        "the permit was used: both places are free"
+    );
 }
 
 #[test]
 fn a_dropped_permit_gives_its_place_back() {
     let (sender, _receiver) = channel(1);
     let permit = at_once(sender.reserve(), "a place is free").expect("the channel is open");
-    let mut send = waiting(sender.send(1), "the only place is kept by a permit: send must wait");
+    let mut send = waiting(
+        sender.send(1),
+        "the only place is kept by a permit: send must wait",
+    );
     drop(permit);
     assert!(send.is_woken(), "{NOT_WOKEN}");
     assert_eq!(send.run(), Poll::Ready(Ok(())), "the place was given back");
@@ -381,8 +400,14 @@ fn a_closed_channel_takes_nothing_and_keeps_what_it_has() {
         at_once(sender.send(3), "the channel is closed: send must not wait"),
         Err(SendError(3))
     );
-    let reserved = at_once(sender.reserve(), "the channel is closed: reserve must not wait");
-    assert!(reserved.is_err(), "a place in a closed channel was given away");
+    let reserved = at_once(
+        sender.reserve(),
+        "the channel is closed: reserve must not wait",
+    );
+    assert!(
+        reserved.is_err(),
+        "a place in a closed channel was given away"
+    );
     for value in 0..2 {
         assert_eq!(
             at_once(receiver.recv(), "there is a value"),
