@@ -258,7 +258,7 @@ impl<T> Future for Reserve<'_, T> {
     type Output = Result<(), SendError<()>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // Cloned before the lock is taken, and the one it replaces is dropped after that, by the tuple's end.
+        // Cloned before the lock is taken. The one that it replaces ends up in here and is dropped after that.
         let mut waker = Some(context.waker().clone());
         let mut state = self.channel.lock();
         let Some(ticket) = self.ticket else {
@@ -329,7 +329,7 @@ impl<T> Permit<'_, T> {
     pub fn send(self, value: T) {
         let mut state = self.channel.lock();
         if state.receiver_is_gone {
-            return; // The lock goes first, then the permit, then the value.
+            return; // First the lock is released, then the value is dropped, and the permit.
         }
         state.values.push_back(value);
         let waker = state.receiver.take();

@@ -41,6 +41,7 @@ impl<T> Of<T> {
 }
 
 /// Whether the type is `Send`: a method of `Of` itself goes before one that takes a reference to a reference to it.
+#[allow(dead_code)] // One of the two answers is never asked for.
 trait IfSend {
     fn is_send(&self) -> bool {
         true
@@ -119,9 +120,9 @@ fn there_is_one_receiver() {
 #[test]
 fn futures_move_to_other_threads() {
     let (sender, mut receiver) = channel::<Cell<u32>>(1);
-    let send = (&&Of::value(&sender.send(Cell::new(1)))).is_send();
-    let reserve = (&&Of::value(&sender.reserve())).is_send();
-    let recv = (&&Of::value(&receiver.recv())).is_send();
+    let send = (&Of::value(&sender.send(Cell::new(1)))).is_send();
+    let reserve = (&Of::value(&sender.reserve())).is_send();
+    let recv = (&Of::value(&receiver.recv())).is_send();
     assert_eq!(
         (send, reserve, recv),
         (true, true, true),

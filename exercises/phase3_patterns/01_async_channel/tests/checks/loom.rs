@@ -98,7 +98,7 @@ fn a_free_place_wakes_who_waits_for_it() {
 
 #[test]
 fn values_go_through_one_place_until_the_sender_is_gone() {
-    explore(2, || {
+    explore(3, || {
         let (sender, mut receiver) = channel(1);
         let sending = send(sender, &[1, 2]);
         assert_eq!(
@@ -146,7 +146,7 @@ fn the_receiver_wakes_who_waits_for_a_place() {
 
 #[test]
 fn a_turn_that_is_given_up_goes_to_the_next() {
-    explore(2, || {
+    explore(3, || {
         let (sender, mut receiver) = channel(1);
         assert!(sender.try_send(Letter::new(1)).is_ok(), "there is a place");
         let patient = {
@@ -170,7 +170,7 @@ fn a_turn_that_is_given_up_goes_to_the_next() {
 
 #[test]
 fn a_send_that_gives_up_meets_a_free_place() {
-    explore(2, || {
+    explore(3, || {
         let (sender, mut receiver) = channel(1);
         assert!(sender.try_send(Letter::new(1)).is_ok(), "there is a place");
         let receiving = thread::spawn(move || {
@@ -216,7 +216,7 @@ fn a_recv_that_gives_up_loses_no_value() {
 
 #[test]
 fn close_accounts_for_every_value() {
-    explore(2, || {
+    explore(3, || {
         let (sender, mut receiver) = channel(1);
         let sending = send(sender, &[1, 2]);
         receiver.close();
