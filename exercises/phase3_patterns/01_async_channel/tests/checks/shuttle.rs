@@ -6,12 +6,12 @@
 //! Does not decide orderings: here everything is sequentially consistent. Does not decide everything: it samples.
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use async_channel::{Receiver, SendError, Sender, TryRecvError, TrySendError, channel};
-use kata::check::{assert_conserved, assert_fifo_per_producer, poll_once, randomized};
+use kata::check::{Randomized, assert_conserved, assert_fifo_per_producer, poll_once, randomized};
 use kata::future::block_on;
 use kata::thread::{self, JoinHandle};
 
@@ -338,39 +338,100 @@ impl Drop for Meddler {
     }
 }
 
+/// Polls `future` twice, each time with a meddler: the first one is dropped when the second one takes its place.
+fn poll_with_meddlers<R>(future: Pin<&mut impl Future<Output = R>>, sender: &Sender<usize>) {
+    let mut future = future;
+    for _ in 0..2 {
+        let waker = Waker::from(Arc::new(Meddler(sender.clone())));
+        let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(
+            polled.is_pending(),
+            "there is nothing that it could have waited for"
+        );
+    }
+}
+
+/// A channel that is full.
+fn full() -> (Sender<usize>, Receiver<usize>) {
+    let (sender, receiver) = channel(1);
+    assert_eq!(sender.try_send(0), Ok(()), "there is a place");
+    (sender, receiver)
+}
+
+/// Nothing runs beside anything here. A lock that is held tells itself at once, as a deadlock of one.
+fn alone(model: impl Fn() + Send + Sync + 'static) {
+    Randomized::new().schedules(3).run(model);
+}
+
 #[test]
-fn a_waker_may_use_the_channel() {
-    randomized(|| {
-        let (sender, mut receiver) = channel(1);
-        let meddler = || Waker::from(Arc::new(Meddler(sender.clone())));
-        // Twice each: woken, and dropped because another waker takes its place.
-        {
-            let mut recv = pin!(receiver.recv());
-            for _ in 0..2 {
-                let polled = recv.as_mut().poll(&mut Context::from_waker(&meddler()));
-                if polled.is_ready() {
-                    break;
-                }
-            }
-        }
-        let _ = sender.try_send(1);
-        while receiver.try_recv().is_ok() {}
-        while sender.try_send(1).is_ok() {}
-        {
-            let (mut first, mut second) = (Box::pin(sender.send(2)), Box::pin(sender.send(3)));
-            for send in [&mut first, &mut second] {
-                for _ in 0..2 {
-                    let _ = send.as_mut().poll(&mut Context::from_waker(&meddler()));
-                }
-            }
-            // One is woken, and the other when the first is dropped.
-            let _ = receiver.try_recv();
-            drop(first);
-            receiver.close();
-            drop(second);
-        }
-        drop(receiver);
+fn a_waker_may_use_the_channel_when_a_value_comes() {
+    alone(|| {
+        let (sender, mut receiver) = channel(2);
+        let mut recv = Box::pin(receiver.recv());
+        let waker = Waker::from(Arc::new(Meddler(sender.clone())));
+        let polled = recv.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(
+            polled.is_pending(),
+            "there is nothing that it could have waited for"
+        );
+        drop(waker);
+        assert_eq!(sender.try_send(1), Ok(()), "there is a place");
     });
+}
+
+#[test]
+fn a_waker_may_use_the_channel_when_it_is_replaced() {
+    alone(|| {
+        // The old waker, kept by nobody else, is dropped by the poll that brings the new one.
+        let (sender, mut receiver) = channel(1);
+        let mut recv = Box::pin(receiver.recv());
+        for _ in 0..2 {
+            let waker = Waker::from(Arc::new(Meddler(sender.clone())));
+            let _ = recv.as_mut().poll(&mut Context::from_waker(&waker));
+        }
+        drop(recv);
+        let (sender, _receiver) = full();
+        let mut send = Box::pin(sender.send(1));
+        poll_with_meddlers(send.as_mut(), &sender);
+    });
+}
+
+#[test]
+fn a_waker_may_use_the_channel_when_a_place_is_free() {
+    alone(|| {
+        let (sender, mut receiver) = full();
+        let mut sends = [1, 2, 3].map(|value| Box::pin(sender.send(value)));
+        for send in &mut sends {
+            poll_with_meddlers(send.as_mut(), &sender);
+        }
+        assert_eq!(receiver.try_recv(), Ok(0), "the oldest value");
+        let [first, second, mut third] = sends;
+        // It was the turn of the first. Then of the second.
+        drop(first);
+        drop(second);
+        assert_eq!(block_on(third.as_mut()), Ok(()), "it is its turn");
+        let mut fourth = Box::pin(sender.send(4));
+        poll_with_meddlers(fourth.as_mut(), &sender);
+        let received = block_on(receiver.recv());
+        assert_eq!(received, Some(3), "the others were dropped unsent");
+    });
+}
+
+#[test]
+fn a_waker_may_use_the_channel_when_it_ends() {
+    for closes in [true, false] {
+        alone(move || {
+            let (sender, mut receiver) = full();
+            let mut sends = [1, 2].map(|value| Box::pin(sender.send(value)));
+            for send in &mut sends {
+                poll_with_meddlers(send.as_mut(), &sender);
+            }
+            if closes {
+                receiver.close();
+            }
+            drop(receiver);
+        });
+    }
 }
 
 /// A value with a sender of the channel that it is sent through, such as a request that may be put back.
