@@ -83,6 +83,8 @@ pub(crate) enum Op {
         thread: usize,
         stale: bool,
     },
+    /// What a check says of itself.
+    Note(&'static str),
     Yield,
 }
 

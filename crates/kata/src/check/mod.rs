@@ -45,7 +45,7 @@ pub mod mesi;
 mod polling;
 mod stress;
 pub use drops::{Drops, Token};
-pub use polling::{Wakes, poll_once};
+pub use polling::{Wakes, note, poll_once};
 pub use stress::{Stress, assert_conserved, assert_fifo_per_producer};
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]

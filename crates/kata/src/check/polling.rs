@@ -13,12 +13,25 @@ use std::task::{Context, Poll, Wake, Waker};
 pub fn poll_once<F: Future + ?Sized>(future: Pin<&mut F>, waker: &Waker) -> Poll<F::Output> {
     let outcome = future.poll(&mut Context::from_waker(waker));
     #[cfg(any(feature = "loom", feature = "shuttle"))]
-    crate::record::event(
-        crate::record::NO_OBJECT,
-        crate::record::Op::Poll(outcome.is_ready()),
-        std::panic::Location::caller(),
-    );
+    record(crate::record::Op::Poll(outcome.is_ready()));
     outcome
+}
+
+/// Writes a line into the timeline of a model: what the check does here that is no operation of its own, such as to drop a
+/// future. Nothing elsewhere.
+#[track_caller]
+pub fn note(text: &'static str) {
+    #[cfg(any(feature = "loom", feature = "shuttle"))]
+    record(crate::record::Op::Note(text));
+    let _ = text;
+}
+
+/// Records what touches no object, at the place from which the oracle was called.
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+#[track_caller]
+fn record(op: crate::record::Op) {
+    let _aside = crate::watch::aside();
+    crate::record::event(crate::record::NO_OBJECT, op, std::panic::Location::caller());
 }
 
 /// Counts how often its waker is woken. Two of them make two wakers that do not wake the same task.

@@ -43,7 +43,10 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
         };
         let waker = Waker::from(Arc::clone(&signal));
         let outcome = future.as_mut().poll(&mut Context::from_waker(&waker));
-        record::event(NO_OBJECT, Op::Poll(outcome.is_ready()), site);
+        {
+            let _aside = watch::aside();
+            record::event(NO_OBJECT, Op::Poll(outcome.is_ready()), site);
+        }
         if let Poll::Ready(output) = outcome {
             latest.store(NONE, Relaxed);
             return output;

@@ -37,6 +37,7 @@ struct Channel<T> {
 }
 
 impl<T> Channel<T> {
+    #[track_caller]
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().expect("nothing panics under the lock")
     }

@@ -41,6 +41,7 @@ struct Channel<T> {
 }
 
 impl<T> Channel<T> {
+    #[track_caller] // So that a timeline names the line that locks, and not this one.
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().expect("nothing panics under the lock")
     }

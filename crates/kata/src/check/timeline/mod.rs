@@ -205,6 +205,7 @@ impl Picture {
                 thread,
                 stale: true,
             } => format!("wake {}, old waker", self.threads[*thread]),
+            Op::Note(text) => (*text).to_owned(),
             Op::Yield => "spins".to_owned(),
         }
     }

@@ -6,11 +6,11 @@
 //! Does not decide what more than three tasks, or longer streams, can do to each other.
 
 use std::pin::pin;
-use std::task::Waker;
+use std::task::{Poll, Waker};
 
 use async_channel::{Receiver, SendError, Sender, channel};
 use kata::cell::UnsafeCell;
-use kata::check::{Exhaustive, poll_once};
+use kata::check::{Exhaustive, note, poll_once};
 use kata::future::block_on;
 use kata::thread::{self, JoinHandle};
 
@@ -157,8 +157,9 @@ fn a_turn_that_is_given_up_goes_to_the_next() {
             );
             let patient = send(sender.clone(), &[3]);
             assert_eq!(receiver.try_recv().map(Letter::read), Ok(1));
+            // It is its turn.
+            note("drops the future");
             patient
-            // The impatient one is dropped, and it is its turn.
         };
         assert_eq!(
             patient.join().unwrap(),
@@ -180,7 +181,9 @@ fn a_send_that_gives_up_meets_a_free_place() {
         });
         let sent = {
             let mut send = pin!(sender.send(Letter::new(2)));
-            poll_once(send.as_mut(), Waker::noop()).is_ready()
+            let sent = poll_once(send.as_mut(), Waker::noop()).is_ready();
+            note("drops the future");
+            sent
         };
         let receiver = receiving.join().unwrap();
         assert_eq!(
@@ -200,8 +203,11 @@ fn a_recv_that_gives_up_loses_no_value() {
         let early = {
             let mut recv = pin!(receiver.recv());
             match poll_once(recv.as_mut(), Waker::noop()) {
-                std::task::Poll::Ready(letter) => letter,
-                std::task::Poll::Pending => None,
+                Poll::Ready(letter) => letter,
+                Poll::Pending => {
+                    note("drops the future");
+                    None
+                }
             }
         };
         let letter = early.or_else(|| block_on(receiver.recv()));

@@ -220,7 +220,7 @@ impl Model {
             );
             prop_assert!(
                 older < free,
-                "the task of {} was given a place, but {} are free and {} tasks have waited for longer",
+                "the task of {} was given a place. Free places: {}; tasks that have waited for longer: {}",
                 value,
                 free,
                 older
@@ -238,7 +238,7 @@ impl Model {
             Poll::Pending if served => task.stage = Stage::Holds,
             Poll::Pending => prop_assert!(
                 !self.closed && (older > 0 || free == 0),
-                "the task of {} waits, although {} places are free, {} tasks have waited for longer, and the channel is {}",
+                "the task of {} waits. Free places: {}; tasks that have waited for longer: {}; the channel is {}",
                 value,
                 free,
                 older,
@@ -277,7 +277,7 @@ impl Model {
                 );
                 prop_assert!(
                     older < free,
-                    "try_send of {}: {} places are free, and {} tasks wait for them who came earlier",
+                    "{} was sent by try_send. Free places: {}; tasks that wait for one and came earlier: {}",
                     value,
                     free,
                     older
@@ -288,7 +288,7 @@ impl Model {
                 prop_assert_eq!(back, value, "try_send has failed with another value");
                 prop_assert!(
                     !self.closed && (older > 0 || free == 0),
-                    "try_send of {} says that the channel is full: {} places are free, nobody waits, and it is {}",
+                    "try_send of {} says that the channel is full. Free places: {}; nobody waits; the channel is {}",
                     value,
                     free,
                     if self.closed { "closed" } else { "open" }
@@ -387,7 +387,7 @@ impl Model {
         } else if let Some(first) = waiting.next().filter(|_| free > 0) {
             prop_assert!(
                 first.task.is_woken(),
-                "{} places are free, and the task of {}, which has waited longest, was not woken",
+                "free places: {}, and the task of {}, which has waited longest, was not woken",
                 free,
                 first.value
             );

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 
 use async_channel::{Receiver, SendError, Sender, TryRecvError, TrySendError, channel};
-use kata::check::{Randomized, assert_conserved, assert_fifo_per_producer, poll_once, randomized};
+use kata::check::{
+    Randomized, assert_conserved, assert_fifo_per_producer, note, poll_once, randomized,
+};
 use kata::future::block_on;
 use kata::thread::{self, JoinHandle};
 
@@ -42,7 +44,10 @@ fn give_up<R>(future: impl Future<Output = R>) -> Option<R> {
     }
     match outcome {
         Poll::Ready(output) => Some(output),
-        Poll::Pending => None,
+        Poll::Pending => {
+            note("drops the future");
+            None
+        }
     }
 }
 
