@@ -118,6 +118,10 @@ fn there_is_one_receiver() {
 }
 
 #[test]
+#[expect(
+    clippy::needless_borrow,
+    reason = "the reference is what lets the method for all types come second"
+)]
 fn futures_move_to_other_threads() {
     let (sender, mut receiver) = channel::<Cell<u32>>(1);
     let send = (&Of::value(&sender.send(Cell::new(1)))).is_send();

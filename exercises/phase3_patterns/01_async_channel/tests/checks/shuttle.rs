@@ -460,7 +460,7 @@ fn a_value_may_hold_a_sender() {
         assert!(sender.try_send(Request(Some(sender.clone()))).is_ok());
         let permit = {
             drop(receiver.try_recv());
-            block_on(sender.reserve()).ok().expect("a place is free")
+            block_on(sender.reserve()).expect("a place is free")
         };
         // Its values are dropped, and with each a sender.
         drop(receiver);
