@@ -1,6 +1,6 @@
 //! What learner code and checks build on.
 //!
-//! Code written against `kata::sync`, `kata::cell`, `kata::thread` and `kata::hint` compiles in three worlds; a
+//! Code written against `kata::sync`, `kata::cell`, `kata::thread`, `kata::future` and `kata::hint` compiles in three worlds; a
 //! feature picks the world:
 //!
 //! | world | feature | what `kata` is |
@@ -23,6 +23,15 @@ mod world;
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 #[path = "facade/std.rs"]
 mod world;
+
+/// Futures: an executor for one of them. Wakers and the rest are those of `std::task`.
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+#[path = "facade/future_model.rs"]
+pub mod future;
+/// Futures: an executor for one of them. Wakers and the rest are those of `std::task`.
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+#[path = "facade/future_std.rs"]
+pub mod future;
 
 #[cfg(feature = "loom")]
 #[path = "facade/loom.rs"]

@@ -72,6 +72,19 @@ pub(crate) enum Op {
         spurious: bool,
     },
     Unpark(usize),
+    /// A poll of a future that has returned, and whether it was ready.
+    Poll(bool),
+    /// An executor waits until its future is woken.
+    Await {
+        spurious: bool,
+    },
+    /// A future is woken. A stale waker belongs to an earlier poll and wakes nobody.
+    Wake {
+        thread: usize,
+        stale: bool,
+    },
+    /// What a check says of itself.
+    Note(&'static str),
     Yield,
     /// A panic, which somebody has caught if anything comes after it.
     Panic {

@@ -96,3 +96,30 @@ fn threads_are_those_of_std() {
     assert_eq!(parked.join().unwrap(), (2, 2));
     assert_eq!(DEPTH.with(std::cell::Cell::get), 1);
 }
+
+#[test]
+fn a_future_is_polled_until_it_is_ready_and_only_when_it_was_woken() {
+    use std::task::Poll;
+    assert_eq!(kata::future::block_on(async { 5 }), 5);
+    let mut polls = 0;
+    let mut waking = None;
+    kata::future::block_on(std::future::poll_fn(|context| {
+        polls += 1;
+        match polls {
+            // Before the thread sleeps; the token of the thread is there in vain.
+            1 => {
+                std::thread::current().unpark();
+                context.waker().wake_by_ref();
+            }
+            // While it sleeps, or just before; the clone outlives the poll.
+            2 => {
+                let waker = context.waker().clone();
+                waking = Some(kata::thread::spawn(move || waker.wake()));
+            }
+            _ => return Poll::Ready(()),
+        }
+        Poll::Pending
+    }));
+    waking.expect("polled twice").join().unwrap();
+    assert_eq!(polls, 3, "a poll without a wake, or a wake without a poll");
+}

@@ -9,6 +9,7 @@
 //! | [`Stress`] | std | real threads, rounds not seconds |
 //! | [`bench`] | std | how long it takes, beside what a user would pick instead: shown, never a verdict |
 //! | [`process`] | std, on Unix | real programs, held, stopped and killed at chosen moments |
+//! | [`poll_once`], [`Wakes`] | all | futures polled by hand, wakes counted |
 //! | [`mesi`] | all | which accesses take a cache line away from another processor |
 
 #[cfg(any(feature = "loom", feature = "shuttle"))]
@@ -47,9 +48,11 @@ mod drops;
 mod folder;
 pub mod linearizability;
 pub mod mesi;
+mod polling;
 mod stress;
 pub use drops::{Drops, Token};
 pub use folder::Folder;
+pub use polling::{Wakes, note, poll_once};
 pub use stress::{Stress, assert_conserved, assert_fifo_per_producer};
 
 #[cfg(all(unix, not(any(feature = "loom", feature = "shuttle"))))]

@@ -172,11 +172,42 @@ pub(crate) fn strikes(site: Site) -> bool {
     record::first_strike(site)
 }
 
-/// What `unpark` makes available and `park` takes.
-struct Token {
+/// What `unpark`, or the wake of a future, makes available and one thread takes.
+pub(crate) struct Token {
     available: loom::sync::atomic::AtomicU8,
-    /// The thread is blocked in `park` and nowhere else.
+    /// The thread is blocked in `take` and nowhere else.
     parked: Cell<bool>,
+}
+
+// SAFETY: all model threads are coroutines of one OS thread, and no switch happens while the cell is being read or set.
+unsafe impl Sync for Token {}
+// SAFETY: as above.
+unsafe impl Send for Token {}
+
+impl Token {
+    pub(crate) fn new() -> Self {
+        Self {
+            available: loom::sync::atomic::AtomicU8::new(0),
+            parked: Cell::new(false),
+        }
+    }
+
+    /// Waits until the token is available, and takes it. Always called by the same thread.
+    pub(crate) fn take(&self) {
+        // Nobody runs between the look at the token and the block: the engine switches before an operation, not after it.
+        while self.available.swap(0, Acquire) == 0 {
+            self.parked.set(true);
+            thread::park();
+        }
+    }
+
+    /// Makes the token available to `thread`, the one that takes it.
+    pub(crate) fn give(&self, thread: &thread::Thread) {
+        self.available.swap(1, Release);
+        if self.parked.replace(false) {
+            thread.unpark();
+        }
+    }
 }
 
 thread_local! {
@@ -186,10 +217,7 @@ thread_local! {
 
 /// Gives a thread about to begin its token. Called where it happens before all that the thread and its handles do.
 pub(crate) fn begin_thread(index: usize) {
-    let token = Rc::new(Token {
-        available: loom::sync::atomic::AtomicU8::new(0),
-        parked: Cell::new(false),
-    });
+    let token = Rc::new(Token::new());
     TOKENS.with_borrow_mut(|tokens| {
         tokens.truncate(index);
         tokens.push(token);
@@ -205,12 +233,7 @@ pub(crate) fn park(index: usize) {
     if record::pass().mapping == Mapping::Raw {
         return thread::park();
     }
-    let token = token(index);
-    // Nobody runs between the look at the token and the block: the engine switches before an operation, not after it.
-    while token.available.swap(0, Acquire) == 0 {
-        token.parked.set(true);
-        thread::park();
-    }
+    token(index).take();
 }
 
 /// Makes the token of a thread available.
@@ -218,11 +241,7 @@ pub(crate) fn unpark(thread: &thread::Thread, index: usize) {
     if record::pass().mapping == Mapping::Raw {
         return thread.unpark();
     }
-    let token = token(index);
-    token.available.swap(1, Release);
-    if token.parked.replace(false) {
-        thread.unpark();
-    }
+    token(index).give(thread);
 }
 
 /// Reads the value of an atomic nobody else can reach; loom checks that nobody else does.

@@ -72,6 +72,47 @@ pub(crate) fn unpark(thread: &thread::Thread, _index: usize) {
     thread.unpark();
 }
 
+/// What the wake of a future makes available and one thread takes.
+#[derive(Debug)]
+pub(crate) struct Token {
+    available: Cell<bool>,
+    parked: Cell<bool>,
+}
+
+// SAFETY: all model threads are coroutines of one OS thread, and no switch happens while a cell is being read or set.
+unsafe impl Sync for Token {}
+// SAFETY: as above.
+unsafe impl Send for Token {}
+
+impl Token {
+    pub(crate) fn new() -> Self {
+        Self {
+            available: Cell::new(false),
+            parked: Cell::new(false),
+        }
+    }
+
+    /// Waits until the token is available, and takes it. Always called by the same thread.
+    pub(crate) fn take(&self) {
+        // The engine's park may return without cause.
+        while !self.available.replace(false) {
+            self.parked.set(true);
+            thread::park();
+            self.parked.set(false);
+        }
+    }
+
+    /// Makes the token available to `thread`, the one that takes it.
+    pub(crate) fn give(&self, thread: &thread::Thread) {
+        switch();
+        self.available.set(true);
+        // Not to a thread that is elsewhere: its next park would return without cause.
+        if self.parked.get() {
+            thread.unpark();
+        }
+    }
+}
+
 /// Reads the value of an atomic nobody else can reach.
 macro_rules! exclusive {
     ($raw:expr) => {

@@ -129,6 +129,8 @@ const CLAIMS: &[(&str, Claim)] = &[
     }),
     ("two_locks/opposite_order", deadlock),
     ("wake-up/flag_set_outside_the_lock", lost_wake_up),
+    ("future/waker_kept_after_the_look", never_woken),
+    ("future/only_the_first_waker_kept", old_waker),
     ("condition/one_consumer,_if", spurious),
     ("park/without_a_loop", |report| {
         says(report, &["returned although nobody unparked the thread"])
@@ -193,6 +195,8 @@ const CLAIMS: &[(&str, Claim)] = &[
 const CLAIMS: &[(&str, Claim)] = &[
     ("two_locks/opposite_order", deadlock),
     ("wake-up/flag_set_outside_the_lock", lost_wake_up),
+    ("future/waker_kept_after_the_look", never_woken),
+    ("future/only_the_first_waker_kept", old_waker),
     ("condition/one_consumer,_if", spurious),
     ("weak_exchange/once", |report| {
         step(
@@ -275,6 +279,25 @@ fn lost_wake_up(report: &Report) {
             ),
         ],
     );
+}
+
+fn never_woken(report: &Report) {
+    let pending = step(report, "poll → Pending");
+    let since = format!(
+        "since its poll returned Pending in step {}, and nobody ever wakes it",
+        pending.step
+    );
+    says(report, &["main has been waiting to be woken", &since]);
+}
+
+fn old_waker(report: &Report) {
+    step(report, "polls again, no wake-up");
+    let wake = step(report, "wake main, old waker");
+    let wake = format!(
+        "step {}, was called on the waker of an earlier poll",
+        wake.step
+    );
+    says(report, &[&wake]);
 }
 
 fn spurious(report: &Report) {

@@ -9,6 +9,9 @@ use crate::programs::exclusion::{
     Entry, Take, Ticket, baton, dekker, peterson, silent_spin_lock, spin_lock, ticket_lock,
     try_lock,
 };
+use crate::programs::futures::{
+    Keep, letter_before_the_wake, oneshot, wake_during_the_poll, wakes_a_waker_of,
+};
 use crate::programs::heap::{Guarded, Plain, Watched, drop_after_use, overwrite, take, treiber};
 use crate::programs::memory::{
     Independent, Link, SeqLock, Side, coherence, coherence_of_two, fence_pair, hidden_load,
@@ -452,6 +455,15 @@ fn waiting() -> Vec<Row> {
         right("park token", "the thread yields", token_for_a_yielding_thread()),
         right("park token", "flag Release", letter_beside_a_token(Release)),
         weak("park token", "flag Relaxed", letter_beside_a_token(Relaxed), RACE),
+        right("future", "waker kept with the look", oneshot(Keep::WithTheLook)).no_leaks(),
+        wrong("future", "waker kept after the look", oneshot(Keep::AfterTheLook), DEADLOCK),
+        wrong("future", "only the first waker kept", oneshot(Keep::TheFirst), DEADLOCK).bare_loom(Accepted).bare_shuttle(Accepted),
+        wrong("future", "no waker kept", oneshot(Keep::Nothing), DEADLOCK),
+        right("future", "woken during its poll", wake_during_the_poll()).no_leaks(),
+        right("future", "the newest of two wakers", wakes_a_waker_of(true)),
+        wrong("future", "the oldest of two wakers", wakes_a_waker_of(false), DEADLOCK),
+        right("future", "flag Release", letter_before_the_wake(Release)),
+        weak("future", "flag Relaxed", letter_before_the_wake(Relaxed), RACE),
         right("weak exchange", "strong, once, one thread", increment(Exchange::StrongOnce, false)),
         right("weak exchange", "in a loop", increment(Exchange::WeakInALoop, true)),
         right("weak exchange", "strong, once", increment(Exchange::StrongOnce, true)),

@@ -128,6 +128,7 @@ impl<'a> Graph<'a> {
         let mut spawned_by = vec![None::<usize>; threads];
         let mut unlocked = HashMap::<u32, usize>::new();
         let mut unparked = vec![None::<usize>; threads];
+        let mut woken = vec![None::<usize>; threads];
         for (index, event) in events.iter().enumerate() {
             let previous = last_of[event.thread].replace(index);
             let position = previous.map_or(1, |previous: usize| graph.positions[previous] + 1);
@@ -135,6 +136,7 @@ impl<'a> Graph<'a> {
             let before = match event.op {
                 Op::Join(child) => last_of[child],
                 Op::Park { spurious: false } => unparked[event.thread],
+                Op::Await { spurious: false } => woken[event.thread],
                 Op::Lock(_)
                 | Op::TryLock {
                     acquired: Some(true),
@@ -152,6 +154,10 @@ impl<'a> Graph<'a> {
             match event.op {
                 Op::Spawn(child) => spawned_by[child] = Some(index),
                 Op::Unpark(target) => unparked[target] = Some(index),
+                Op::Wake {
+                    thread,
+                    stale: false,
+                } => woken[thread] = Some(index),
                 Op::Unlock => {
                     unlocked.insert(event.object, index);
                 }
@@ -772,6 +778,33 @@ pub(super) fn deadlock(picture: &Picture) -> Why {
                 }
                 None => format!("{who} is parked, and nobody ever unparks it."),
             },
+            Op::Await { .. } => {
+                let poll = earlier(&|other| {
+                    other.thread == event.thread && matches!(other.op, Op::Poll(false))
+                });
+                let wake = earlier(
+                    &|other| matches!(other.op, Op::Wake { thread, .. } if thread == event.thread),
+                );
+                speaks_of.extend(poll);
+                speaks_of.extend(wake);
+                let since = poll.map_or_else(String::new, |poll| {
+                    format!(" since its poll returned Pending in {}", picture.step(poll))
+                });
+                let stale = |wake: usize| matches!(events[wake].op, Op::Wake { stale: true, .. });
+                let wake = match wake {
+                    Some(wake) if stale(wake) => format!(
+                        "but the last wake, {}, was called on the waker of an earlier poll. The waker of the latest poll is \
+                         the one that counts: nobody will wake it.",
+                        picture.step(wake)
+                    ),
+                    Some(wake) => format!(
+                        "but the last wake, {}, has already been used up: nobody will wake it.",
+                        picture.step(wake)
+                    ),
+                    None => "and nobody ever wakes it.".to_owned(),
+                };
+                format!("{who} has been waiting to be woken{since}, {wake}")
+            }
             Op::Join(target) => format!("{who} waits for {} to end.", picture.thread(target)),
             _ => format!("{who} is stuck."),
         };
@@ -796,6 +829,7 @@ pub(super) fn adversary(picture: &Picture, thread: usize) -> Option<Why> {
                 picture.events[index].op,
                 Op::Wait { spurious: true }
                     | Op::Park { spurious: true }
+                    | Op::Await { spurious: true }
                     | Op::Rmw { spurious: true, .. }
             )
         })?;
@@ -804,6 +838,10 @@ pub(super) fn adversary(picture: &Picture, thread: usize) -> Option<Why> {
         Op::Rmw { .. } => format!(
             "{step} failed although the value was the expected one: compare_exchange_weak may do that at any time. Use it \
              in a loop, or use compare_exchange."
+        ),
+        Op::Await { .. } => format!(
+            "{step} polled the future again although nobody had woken it: executors may do that at any time. A future that \
+             is polled looks again whether what it waits for has come, and keeps the waker of this poll."
         ),
         Op::Park { .. } => format!(
             "{step} returned although nobody unparked the thread: park may do that at any time. Park in a loop that \

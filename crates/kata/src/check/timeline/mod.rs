@@ -196,6 +196,19 @@ impl Picture {
             Op::Park { spurious: false } => "park".to_owned(),
             Op::Park { spurious: true } => "park → no wake-up".to_owned(),
             Op::Unpark(target) => format!("unpark {}", self.threads[*target]),
+            Op::Poll(true) => "poll → Ready".to_owned(),
+            Op::Poll(false) => "poll → Pending".to_owned(),
+            Op::Await { spurious: false } => "waits to be woken".to_owned(),
+            Op::Await { spurious: true } => "polls again, no wake-up".to_owned(),
+            Op::Wake {
+                thread,
+                stale: false,
+            } => format!("wake {}", self.threads[*thread]),
+            Op::Wake {
+                thread,
+                stale: true,
+            } => format!("wake {}, old waker", self.threads[*thread]),
+            Op::Note(text) => (*text).to_owned(),
             Op::Yield => "spins".to_owned(),
             Op::Panic { message, .. } => panics(message),
         }
@@ -476,7 +489,7 @@ pub(crate) fn report(
                         ""
                     },
                 location: match &event.op {
-                    Op::Exclusive("drop") | Op::Unlock => String::new(),
+                    Op::Exclusive("drop") | Op::Unlock | Op::Wake { .. } => String::new(),
                     Op::Panic { place, .. } => place.clone(),
                     _ => location(event.site),
                 },

@@ -4,6 +4,7 @@
 
 pub mod blocking;
 pub mod exclusion;
+pub mod futures;
 pub mod heap;
 pub mod memory;
 pub mod structures;

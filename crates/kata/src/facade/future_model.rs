@@ -1,0 +1,102 @@
+//! Futures in the model worlds: one executor for both engines, whose polls and wakes are recorded.
+//!
+//! It is as unkind as executors are allowed to be. Each poll brings a waker of its own, and only the waker of the latest
+//! poll wakes anybody. The adversary polls without a wake.
+
+use crate::engine::{self, Token};
+use crate::record::{self, NO_OBJECT, Op};
+use crate::watch;
+use std::panic::Location;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll, Wake, Waker};
+
+/// Polls `future` on the current thread until it is ready. In between the thread is blocked until the future is woken.
+///
+/// Each poll brings another waker, and the wakers of earlier polls wake nobody. The future may also be polled without
+/// having been woken.
+///
+/// # Memory ordering
+/// What happens before a wake happens before the poll that the wake causes. A poll without a wake is ordered by nothing.
+#[track_caller]
+pub fn block_on<F: Future>(future: F) -> F::Output {
+    let site = Location::caller();
+    let mut future = pin!(future);
+    let latest = {
+        let _aside = watch::aside();
+        Arc::new(AtomicUsize::new(0))
+    };
+    let mut poll = 0;
+    loop {
+        poll += 1;
+        latest.store(poll, Relaxed);
+        let signal = {
+            let _aside = watch::aside();
+            Arc::new(Signal {
+                token: Token::new(),
+                thread: engine::thread::current(),
+                index: record::current(),
+                poll,
+                latest: Arc::clone(&latest),
+            })
+        };
+        let waker = Waker::from(Arc::clone(&signal));
+        let outcome = future.as_mut().poll(&mut Context::from_waker(&waker));
+        {
+            let _aside = watch::aside();
+            record::event(NO_OBJECT, Op::Poll(outcome.is_ready()), site);
+        }
+        if let Poll::Ready(output) = outcome {
+            latest.store(NONE, Relaxed);
+            return output;
+        }
+        let spurious = engine::strikes(site);
+        let _aside = watch::aside();
+        let thread = record::current();
+        record::begin(NO_OBJECT, Op::Await { spurious }, site);
+        if !spurious {
+            signal.token.take();
+        }
+        record::commit(thread, |_| {});
+    }
+}
+
+/// The number of no poll: the future has finished.
+const NONE: usize = usize::MAX;
+
+/// What the waker of one poll points to.
+///
+/// The engine sees the token alone. The rest is for the record, and reference counts do not matter to a model whose
+/// threads share one thread of the operating system.
+struct Signal {
+    token: Token,
+    thread: engine::thread::Thread,
+    /// The thread's place in the record.
+    index: usize,
+    poll: usize,
+    /// The latest poll of the same future.
+    latest: Arc<AtomicUsize>,
+}
+
+impl Wake for Signal {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let _aside = watch::aside();
+        let thread = record::current();
+        let op = Op::Wake {
+            thread: self.index,
+            stale: false,
+        };
+        record::begin(NO_OBJECT, op, Location::caller());
+        self.token.give(&self.thread);
+        record::commit(thread, |op| {
+            if let Op::Wake { stale, .. } = op {
+                *stale = self.poll != self.latest.load(Relaxed);
+            }
+        });
+    }
+}

@@ -1,0 +1,136 @@
+//! What the compiler lets a user of the channel do.
+//!
+//! Decides which handles and futures may move to other threads, and that there is one receiver. These are promises made in
+//! types: no run of any program can show that it was right to make them.
+//! Does not ask whether a receiver is `Sync`, or whether futures are `Unpin`: both answers are right.
+//! Does not decide anything about how the channel behaves.
+
+use std::cell::Cell;
+use std::marker::PhantomData;
+use std::rc::Rc;
+
+use async_channel::{Permit, Receiver, Sender, channel};
+
+/// Whether a type implements a trait, as a `bool`: a wrong bound then fails one named test instead of the build.
+///
+/// An associated constant of the type itself, which exists if the bound holds, goes before one of a trait.
+macro_rules! implements {
+    ($type:ty: $bound:path) => {{
+        #[allow(dead_code)] // One of the two answers is never read.
+        trait Otherwise {
+            const ANSWER: bool = false;
+        }
+        impl<T: ?Sized> Otherwise for T {}
+
+        struct Probe<T: ?Sized>(PhantomData<T>);
+        #[allow(dead_code)]
+        impl<T: ?Sized + $bound> Probe<T> {
+            const ANSWER: bool = true;
+        }
+        <Probe<$type>>::ANSWER
+    }};
+}
+
+/// Stands for the type of a value, for types that have no name.
+struct Of<T>(PhantomData<T>);
+
+impl<T> Of<T> {
+    fn value(_value: &T) -> Self {
+        Self(PhantomData)
+    }
+}
+
+/// Whether the type is `Send`: a method of `Of` itself goes before one that takes a reference to a reference to it.
+#[allow(dead_code)] // One of the two answers is never asked for.
+trait IfSend {
+    fn is_send(&self) -> bool {
+        true
+    }
+}
+impl<T: Send> IfSend for Of<T> {}
+
+#[allow(dead_code)] // One of the two answers is never asked for.
+trait Otherwise {
+    fn is_send(&self) -> bool {
+        false
+    }
+}
+impl<T> Otherwise for &Of<T> {}
+
+/// The promise is about a channel that takes values: without one there is nothing to promise.
+fn there_is_a_channel() {
+    drop(channel::<u8>(1));
+}
+
+#[test]
+fn the_ends_move_to_other_threads_with_values_that_may() {
+    there_is_a_channel();
+    assert!(
+        implements!(Sender<u32>: Send) && implements!(Receiver<u32>: Send),
+        "the two ends of a channel of plain numbers cannot be in tasks on two threads: it is good for nothing"
+    );
+    assert!(
+        implements!(Sender<Cell<u32>>: Send) && implements!(Receiver<Cell<u32>>: Send),
+        "a `Cell` may move from thread to thread, and the channel gives it to one thread at a time: asking for `T: Sync` \
+         takes away what a channel is for"
+    );
+    assert!(
+        implements!(Permit<'static, Cell<u32>>: Send),
+        "a task that holds a permit cannot go on on another thread"
+    );
+}
+
+#[test]
+fn a_sender_may_be_shared() {
+    there_is_a_channel();
+    assert!(
+        implements!(Sender<u32>: Sync) && implements!(Sender<Cell<u32>>: Sync),
+        "a sender is used through `&self`: two tasks on two threads must be able to use one"
+    );
+}
+
+#[test]
+fn the_ends_stay_where_their_values_must_stay() {
+    there_is_a_channel();
+    assert!(
+        !implements!(Sender<Rc<u32>>: Send) && !implements!(Sender<Rc<u32>>: Sync),
+        "safe code can send one clone of an `Rc` from another thread than the one that receives it: its plain counter is \
+         a data race, then a use after free"
+    );
+    assert!(
+        !implements!(Receiver<Rc<u32>>: Send),
+        "safe code can receive one clone of an `Rc` on another thread than the one that sent it: its plain counter is a \
+         data race, then a use after free"
+    );
+    assert!(
+        !implements!(Permit<'static, Rc<u32>>: Send),
+        "safe code can move a permit to another thread and send an `Rc` from there"
+    );
+}
+
+#[test]
+fn there_is_one_receiver() {
+    there_is_a_channel();
+    assert!(
+        !implements!(Receiver<u32>: Clone),
+        "the channel is from many to one: two tasks that receive would keep the waker of one of them"
+    );
+}
+
+#[test]
+#[expect(
+    clippy::needless_borrow,
+    reason = "the reference is what lets the method for all types come second"
+)]
+fn futures_move_to_other_threads() {
+    let (sender, mut receiver) = channel::<Cell<u32>>(1);
+    let send = (&Of::value(&sender.send(Cell::new(1)))).is_send();
+    let reserve = (&Of::value(&sender.reserve())).is_send();
+    let recv = (&Of::value(&receiver.recv())).is_send();
+    assert_eq!(
+        (send, reserve, recv),
+        (true, true, true),
+        "an executor with several threads does not take a task that waits in one of these (send, reserve, recv): \
+         something in the future is bound to its thread"
+    );
+}
