@@ -301,9 +301,10 @@ impl Report {
 
 /// What was asked for comes first, then what was begun, then the first exercise whose needs are met.
 fn next_step(course: &Course, all: &[(u8, bool, ExerciseReport)]) -> Option<NextStep> {
+    // An exercise that is not written yet keeps nobody waiting.
     let passing = |id: &String| {
-        all.iter()
-            .any(|(.., report)| report.id == *id && report.state == State::Passing)
+        let mut of_that_id = all.iter().filter(|(.., report)| report.id == *id);
+        of_that_id.all(|(.., report)| report.state == State::Passing)
     };
     let begun = |wanted: bool| {
         all.iter()

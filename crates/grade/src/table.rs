@@ -39,7 +39,15 @@ pub fn render(report: &Report, layout: Layout<'_>) -> String {
 pub fn list(course: &Course) -> String {
     let mut rows = Vec::new();
     for exercise in &course.exercises {
-        let needs = match exercise.needs.as_slice() {
+        // Not those that are not written yet.
+        let exists = |id: &&String| course.exercises.iter().any(|other| other.id() == **id);
+        let needs: Vec<&str> = exercise
+            .needs
+            .iter()
+            .filter(exists)
+            .map(String::as_str)
+            .collect();
+        let needs = match needs.as_slice() {
             [] => String::new(),
             needs => format!("needs {}", needs.join(", ")),
         };
