@@ -7,15 +7,14 @@
 //! | [`non_blocking`] | shuttle | one thread stopped at every point: the others must finish |
 //! | [`linearizable`] | shuttle | histories against a sequential specification |
 //! | [`Stress`] | std | real threads, rounds not seconds |
+//! | [`sim`] | std | nodes that exchange messages, on a network that does its worst, in virtual time |
 //! | [`mesi`] | all | which accesses take a cache line away from another processor |
 
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod explore;
-#[cfg(any(feature = "loom", feature = "shuttle"))]
 mod report;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod timeline;
-#[cfg(any(feature = "loom", feature = "shuttle"))]
 pub use report::{Report, Step};
 
 #[cfg(feature = "loom")]
@@ -41,6 +40,7 @@ pub mod cpp20;
 mod drops;
 pub mod linearizability;
 pub mod mesi;
+pub mod sim;
 mod stress;
 pub use drops::{Drops, Token};
 pub use stress::{Stress, assert_conserved, assert_fifo_per_producer};

@@ -1,10 +1,10 @@
 //! A failed check as data: what a terminal draws, what the grader collects, what other renderers read.
 
 use serde::Serialize;
+#[cfg(any(feature = "loom", feature = "shuttle"))]
 use std::fmt::Write as _;
 
 /// The schema of [`Report`].
-#[cfg(any(feature = "loom", feature = "shuttle"))]
 pub(crate) const SCHEMA: &str = "kata/failure/v1";
 
 /// One step of the failing execution.
@@ -46,12 +46,13 @@ pub struct Report {
 }
 
 /// Reads better beside code than a full path: the last component.
+#[cfg(any(feature = "loom", feature = "shuttle"))]
 fn short(location: &str) -> &str {
     location.rsplit(['/', '\\']).next().unwrap_or(location)
 }
 
 /// Breaks `text` into lines of at most `width` characters where it can.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
@@ -69,6 +70,7 @@ fn wrap(text: &str, width: usize) -> Vec<String> {
     lines
 }
 
+#[cfg(any(feature = "loom", feature = "shuttle"))]
 impl Report {
     /// Draws the picture: a column a thread, a row a step, the explanation under the last one.
     pub(crate) fn draw(&mut self) {
@@ -183,6 +185,7 @@ pub(crate) fn deliver(value: &impl Serialize) {
 
 /// The name of the running test: libtest names its threads; on a single processor it does not start any, and the
 /// name of the model's closure is used.
+#[cfg(any(feature = "loom", feature = "shuttle"))]
 pub(crate) fn test_name(closure: &str) -> String {
     let thread = std::thread::current();
     let path = match thread.name() {
