@@ -160,6 +160,9 @@ where
         let mut frontier = VecDeque::from([(first, Paths::ROOT, 0)]);
         let mut complete = true;
         'walk: while let Some((state, path, distance)) = frontier.pop_front() {
+            if distance == self.steps {
+                continue;
+            }
             for action in self.actions(&state) {
                 let effects = match self.effects(&state, action) {
                     Ok(effects) => effects,

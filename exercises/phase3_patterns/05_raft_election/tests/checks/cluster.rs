@@ -311,9 +311,8 @@ pub struct OneLeaderInTheEnd {
     pub from: u64,
     /// Why there has to be one.
     pub because: &'static str,
-    /// Who led which term when it began, and any change since.
+    /// Who led which term then.
     seen: Option<(Id, Term)>,
-    change: Option<String>,
 }
 
 impl OneLeaderInTheEnd {
@@ -322,7 +321,6 @@ impl OneLeaderInTheEnd {
             from,
             because,
             seen: None,
-            change: None,
         }
     }
 }
