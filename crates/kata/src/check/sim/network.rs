@@ -182,7 +182,6 @@ impl<P: Protocol> Sim<P> {
             timers: vec![BTreeMap::new(); nodes],
             timers_set: 0,
             doomed: vec![None; nodes],
-            down: vec![false; nodes],
             paused: vec![0; nodes],
             waiting: (0..nodes).map(|_| VecDeque::new()).collect(),
             sent: vec![0; nodes * nodes],
@@ -198,6 +197,7 @@ impl<P: Protocol> Sim<P> {
 enum Event<M> {
     Begin(Fault, usize),
     End(Fault, usize),
+    Restart(Id),
     Timer {
         node: Id,
         timer: usize,
@@ -221,6 +221,15 @@ enum Purpose {
     Timer,
 }
 
+#[derive(Clone, Copy)]
+struct Doom {
+    /// Of its fault.
+    index: usize,
+    writing: bool,
+    effects: usize,
+    down: u64,
+}
+
 struct Run<'a, P: Protocol, Q> {
     sim: &'a Sim<P>,
     seed: u64,
@@ -232,9 +241,8 @@ struct Run<'a, P: Protocol, Q> {
     /// By node: which timers are running, and as the how-manieth of all they were set.
     timers: Vec<BTreeMap<usize, u64>>,
     timers_set: u64,
-    /// After how many effects of its next step a node crashes.
-    doomed: Vec<Option<usize>>,
-    down: Vec<bool>,
+    /// By node: how it is going to crash.
+    doomed: Vec<Option<Doom>>,
     paused: Vec<usize>,
     /// What has come for a paused node.
     waiting: Vec<VecDeque<Event<P::Message>>>,
@@ -250,7 +258,7 @@ impl<P: Protocol, Q: Property<P>> Run<'_, P, Q> {
     fn go(&mut self, schedule: &Schedule) -> Result<(), Violation> {
         for (index, fault) in schedule.0.iter().enumerate() {
             self.push(fault.at, Event::Begin(fault.clone(), index));
-            self.push(fault.end(), Event::End(fault.clone(), index));
+            self.push(fault.at + fault.lasts, Event::End(fault.clone(), index));
         }
         if let Some(record) = &mut self.record {
             record.set_now(Moment::Time(0));
@@ -299,7 +307,8 @@ impl<P: Protocol, Q: Property<P>> Run<'_, P, Q> {
     fn happen(&mut self, event: Event<P::Message>) -> Result<(), Violation> {
         match event {
             Event::Begin(fault, index) => self.begin(fault, index),
-            Event::End(fault, index) => return self.end(fault, index),
+            Event::End(fault, index) => self.end(fault, index),
+            Event::Restart(node) => return self.start(node),
             Event::Timer { node, timer, set } => {
                 if self.timers[node].get(&timer) != Some(&set) {
                     return Ok(());
@@ -346,10 +355,18 @@ impl<P: Protocol, Q: Property<P>> Run<'_, P, Q> {
 
     fn begin(&mut self, fault: Fault, index: usize) {
         match fault.kind {
-            Kind::Crash { node, effects } => {
-                if !self.down[node] {
-                    self.doomed[node] = Some(effects);
-                }
+            Kind::Crash {
+                node,
+                writing,
+                effects,
+                down,
+            } => {
+                self.doomed[node] = Some(Doom {
+                    index,
+                    writing,
+                    effects,
+                    down,
+                });
             }
             Kind::Pause(node) => {
                 self.paused[node] += 1;
@@ -366,13 +383,11 @@ impl<P: Protocol, Q: Property<P>> Run<'_, P, Q> {
         }
     }
 
-    fn end(&mut self, fault: Fault, index: usize) -> Result<(), Violation> {
+    fn end(&mut self, fault: Fault, index: usize) {
         match fault.kind {
             Kind::Crash { node, .. } => {
-                self.doomed[node] = None;
-                if self.down[node] {
-                    self.down[node] = false;
-                    return self.start(node);
+                if self.doomed[node].is_some_and(|doom| doom.index == index) {
+                    self.doomed[node] = None;
                 }
             }
             Kind::Pause(node) => {
@@ -393,7 +408,6 @@ impl<P: Protocol, Q: Property<P>> Run<'_, P, Q> {
                 self.active.retain(|(active, _)| *active != index);
             }
         }
-        Ok(())
     }
 
     fn start(&mut self, id: Id) -> Result<(), Violation> {
@@ -428,13 +442,18 @@ impl<P: Protocol, Q: Property<P>> Run<'_, P, Q> {
         input: Option<&Input<P::Message>>,
         effects: &[EffectOf<P>],
     ) -> Result<(), Violation> {
-        let crash = self.doomed[id].take();
-        let done = crash.map_or(effects.len(), |after| after.min(effects.len()));
+        let writes = || {
+            effects
+                .iter()
+                .any(|effect| matches!(effect, Effect::Persist(_)))
+        };
+        let crash = self.doomed[id].take_if(|doom| !doom.writing || writes());
+        let done = crash.map_or(effects.len(), |doom| doom.effects.min(effects.len()));
         for effect in &effects[..done] {
             self.effect(id, effect);
         }
         let protocol = &self.sim.protocol;
-        if crash.is_some() {
+        if let Some(doom) = crash {
             if let Some(record) = &mut self.record {
                 let topic = self.nodes[id]
                     .as_ref()
@@ -443,7 +462,7 @@ impl<P: Protocol, Q: Property<P>> Run<'_, P, Q> {
             }
             self.nodes[id] = None;
             self.timers[id].clear();
-            self.down[id] = true;
+            self.push(self.now + doom.down.max(1), Event::Restart(id));
         } else if let Some(record) = &mut self.record
             && let Some(node) = &self.nodes[id]
         {

@@ -33,13 +33,17 @@ pub enum Kind {
     Split(Vec<Id>),
     /// A node does nothing: what arrives queues up, and timers that run out are noticed afterwards.
     Pause(Id),
-    /// A node crashes in its first step, loses what it has not persisted, and starts again when the fault ends. What
-    /// arrives meanwhile is lost.
+    /// A node crashes in its first step while the fault lasts, loses what it has not persisted, and starts again later.
+    /// What arrives meanwhile is lost.
     Crash {
         /// Which.
         node: Id,
+        /// Not in its first step of all, but in the first one that persists something.
+        writing: bool,
         /// After how many effects of that step; after all of them if there are fewer.
         effects: usize,
+        /// After how many milliseconds it starts again.
+        down: u64,
     },
     /// So many messages of a hundred are lost.
     Loss(u64),
@@ -50,9 +54,13 @@ pub enum Kind {
 }
 
 impl Fault {
-    /// When it is over.
+    /// When it is over, at the latest.
     pub fn end(&self) -> u64 {
-        self.at + self.lasts
+        let down = match self.kind {
+            Kind::Crash { down, .. } => down,
+            _ => 0,
+        };
+        self.at + self.lasts + down
     }
 }
 
@@ -65,7 +73,18 @@ impl fmt::Display for Kind {
                 write!(f, "{} cut off", names.join(", "))
             }
             Self::Pause(node) => write!(f, "n{node} paused"),
-            Self::Crash { node, effects } => write!(f, "n{node} crashes after {effects} outputs"),
+            Self::Crash {
+                node,
+                writing,
+                effects,
+                down,
+            } => {
+                let when = if *writing { " while it persists" } else { "" };
+                write!(
+                    f,
+                    "n{node} crashes{when} after {effects} outputs, for {down} ms"
+                )
+            }
             Self::Loss(percent) => write!(f, "{percent} % lost"),
             Self::Duplicates(percent) => write!(f, "{percent} % doubled"),
             Self::Slow(most) => write!(f, "up to {most} ms late"),
@@ -75,7 +94,7 @@ impl fmt::Display for Kind {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}–{} ms {}", self.at, self.end(), self.kind)
+        write!(f, "{}–{} ms {}", self.at, self.at + self.lasts, self.kind)
     }
 }
 
@@ -109,16 +128,25 @@ impl Faults {
         let mut faults: Vec<Fault> = (0..count)
             .map(|_| {
                 let at = random.within(&(0..=self.until.saturating_sub(100)));
-                // Short ones are as likely as long ones: a crash of 20 ms is another thing than one of 2 s.
-                let longest = 1_u64 << random.within(&(5..=11));
-                let lasts = random.within(&(10..=longest)).min(self.until - at);
+                // Short ones are as likely as long ones: a crash of 5 ms is another thing than one of 2 s.
+                let length = |random: &mut Random, most: u64| {
+                    let longest = 1_u64 << random.within(&(2..=11));
+                    random.within(&(1..=longest)).min(most)
+                };
+                let mut lasts = length(&mut random, self.until - at);
                 let node = random.below(nodes);
                 let other = (node + 1 + random.below(nodes.max(2) - 1)) % nodes;
                 let kind = match random.below(12) {
-                    0..=3 => Kind::Crash {
-                        node,
-                        effects: random.below(4),
-                    },
+                    0..=3 => {
+                        let down = lasts;
+                        lasts = length(&mut random, self.until - at - down);
+                        Kind::Crash {
+                            node,
+                            writing: random.chance(50),
+                            effects: random.below(4),
+                            down,
+                        }
+                    }
                     4..=5 => Kind::Cut {
                         from: node,
                         to: other,

@@ -4,7 +4,7 @@
 //! is lost.
 
 use std::collections::{HashSet, VecDeque};
-use std::hash::Hash;
+use std::hash::{Hash, Hasher};
 
 use super::diagram::{Record, Stamp, report_without_picture};
 use super::network::undone;
@@ -453,11 +453,7 @@ where
                 match effect {
                     Effect::Persist(stable) => record.saved(&self.protocol, id, stable),
                     Effect::Send { to, message } => sent.push(Sent {
-                        letter: Letter {
-                            from: id,
-                            to: *to,
-                            message: message.clone(),
-                        },
+                        letter: Letter::new(id, *to, message.clone()),
                         stamp: record.stamp(id),
                     }),
                     _ => {}
@@ -523,11 +519,30 @@ where
 }
 
 /// A message that was sent.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Letter<M> {
+    /// The fingerprint of the rest: computed once, it is needed often.
+    key: u64,
     from: Id,
     to: Id,
     message: M,
+}
+
+impl<M: Hash> Letter<M> {
+    fn new(from: Id, to: Id, message: M) -> Self {
+        Self {
+            key: Fingerprint::of(&(from, to, &message)),
+            from,
+            to,
+            message,
+        }
+    }
+}
+
+impl<M> Hash for Letter<M> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
 }
 
 /// The same, in a path that is being drawn.
@@ -577,15 +592,8 @@ impl<N, M: Clone + Eq + Hash, S: Clone, Q> State<N, M, S, Q> {
                 Effect::Persist(stable) => self.stable[id] = stable.clone(),
                 Effect::Send { message, .. } if lost(message) => {}
                 Effect::Send { to, message } => {
-                    let letter = Letter {
-                        from: id,
-                        to: *to,
-                        message: message.clone(),
-                    };
-                    let key = Fingerprint::of(&letter);
-                    let place = self
-                        .bag
-                        .partition_point(|other| Fingerprint::of(other) < key);
+                    let letter = Letter::new(id, *to, message.clone());
+                    let place = self.bag.partition_point(|other| other.key < letter.key);
                     self.bag.insert(place, letter);
                 }
                 Effect::SetTimer { timer, .. } => {

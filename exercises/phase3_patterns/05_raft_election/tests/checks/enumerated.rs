@@ -64,7 +64,7 @@ mod never_two_leaders_in_a_term {
             .timeouts_of(&[0, 1])
             .duplicates(1)
             .without("heartbeats and refusals", is_heartbeat_or_refusal)
-            .steps(10)
+            .steps(9)
             .run(Safety::default());
     }
 }

@@ -16,15 +16,17 @@ const PATIENCE: u64 = 5_000;
 /// Then it has to stay for so long.
 const PEACE: u64 = 3_000;
 
+/// Messages take up to 100 ms here, as long as a node is patient, so that elections overlap all the time.
 #[rstest]
 #[case::three(3)]
 #[case::five(5)]
 fn never_two_leaders_in_a_term(#[case] nodes: usize) {
-    let trouble = 6_000;
+    let trouble = 10_000;
     Sim::new(Raft::new(nodes))
         .until(trouble)
+        .latency(1..=100)
         .faults(Faults {
-            most: 16,
+            most: 60,
             until: trouble,
         })
         .run(Safety::default());
