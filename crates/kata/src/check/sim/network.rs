@@ -107,41 +107,49 @@ impl<P: Protocol> Sim<P> {
     /// As [`run`](Self::run), for these seeds, without a panic or a picture on stderr.
     ///
     /// # Errors
-    /// With the report of the first seed whose run violates `property`.
+    /// With the report of one seed whose run violates `property`: the one that does so first in virtual time.
     pub fn explore(
         &self,
         seeds: std::ops::Range<u64>,
         property: impl Property<P>,
     ) -> Result<(), Box<Report>> {
         let total = seeds.end - seeds.start;
-        for seed in seeds {
-            let schedule = self.schedule_of(seed);
-            let Err(violation) = self.once(seed, &schedule, property.clone(), None) else {
-                continue;
-            };
-            let drawn = schedule.0.len();
-            let same = |candidate: &Schedule| {
-                let outcome = self.once(seed, candidate, property.clone(), None);
-                outcome.is_err_and(|other| other.rule == violation.rule)
-            };
-            let schedule = shorten(schedule, same);
-            let mut record = Record::new(self.protocol.nodes());
-            let violation = self
-                .once(seed, &schedule, property.clone(), Some(&mut record))
-                .expect_err("it has failed before, and nothing is left to chance");
-            let shortened = if schedule.0.len() == drawn {
-                String::new()
-            } else {
-                format!(" (drawn: {drawn} faults)")
-            };
-            let explored = format!(
-                "seed {seed} of {total}, {} nodes, {schedule}{shortened}",
-                self.protocol.nodes()
-            );
-            let replay = format!("{SEED}={seed} {}", command());
-            return Err(Box::new(record.report(&violation, explored, replay)));
-        }
-        Ok(())
+        let failures: Vec<(u64, u64, Violation)> = seeds
+            .filter_map(|seed| {
+                let schedule = self.schedule_of(seed);
+                let (at, violation) = self.once(seed, &schedule, property.clone(), None).err()?;
+                Some((at, seed, violation))
+            })
+            .collect();
+        // The one that fails first in virtual time has the shortest history to begin with.
+        let Some((_, seed, violation)) = failures.iter().min_by_key(|(at, seed, _)| (*at, *seed))
+        else {
+            return Ok(());
+        };
+        let seed = *seed;
+        let schedule = self.schedule_of(seed);
+        let drawn = schedule.0.len();
+        let same = |candidate: &Schedule| {
+            let outcome = self.once(seed, candidate, property.clone(), None);
+            outcome.is_err_and(|(_, other)| other.rule == violation.rule)
+        };
+        let schedule = shorten(schedule, same);
+        let mut record = Record::new(self.protocol.nodes());
+        let (_, violation) = self
+            .once(seed, &schedule, property, Some(&mut record))
+            .expect_err("it has failed before, and nothing is left to chance");
+        let shortened = if schedule.0.len() == drawn {
+            String::new()
+        } else {
+            format!(" (drawn: {drawn} faults)")
+        };
+        let explored = format!(
+            "{} of {total} seeds fail; seed {seed}, {} nodes, {schedule}{shortened}",
+            failures.len(),
+            self.protocol.nodes()
+        );
+        let replay = format!("{SEED}={seed} {}", command());
+        Err(Box::new(record.report(&violation, explored, replay)))
     }
 
     /// All that happens in the run of a seed, a line each. The same seed gives the same text, everywhere.
@@ -151,7 +159,7 @@ impl<P: Protocol> Sim<P> {
         let outcome = self.once(seed, &schedule, property, Some(&mut record));
         let end = match outcome {
             Ok(()) => "nothing wrong".to_owned(),
-            Err(violation) => format!("{}: {}", violation.rule, violation.why),
+            Err((_, violation)) => format!("{}: {}", violation.rule, violation.why),
         };
         format!("seed {seed}, {schedule}\n{}{end}\n", record.log())
     }
@@ -169,7 +177,7 @@ impl<P: Protocol> Sim<P> {
         schedule: &Schedule,
         property: Q,
         record: Option<&mut Record>,
-    ) -> Result<(), Violation> {
+    ) -> Result<(), (u64, Violation)> {
         let nodes = self.protocol.nodes();
         let mut run = Run {
             sim: self,
@@ -189,7 +197,7 @@ impl<P: Protocol> Sim<P> {
             property,
             record,
         };
-        run.go(schedule)
+        run.go(schedule).map_err(|violation| (run.now, violation))
     }
 }
 
