@@ -46,8 +46,8 @@ enum Line {
 pub(super) struct Record {
     rows: Vec<Row>,
     states: Vec<String>,
-    /// How often each node's state has changed, or it has crashed.
-    changes: Vec<usize>,
+    /// When each node's state has changed last, or it has crashed.
+    changed: Vec<u64>,
     crashed: Vec<bool>,
     /// From when to when each node was down.
     downs: Vec<(Id, usize, usize)>,
@@ -56,17 +56,14 @@ pub(super) struct Record {
 
 /// Goes along with a message on its way.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Stamp {
-    at: Moment,
-    changes: usize,
-}
+pub(super) struct Stamp(Moment);
 
 impl Record {
     pub(super) fn new(nodes: usize) -> Self {
         Self {
             rows: Vec::new(),
             states: vec![String::new(); nodes],
-            changes: vec![0; nodes],
+            changed: vec![0; nodes],
             crashed: vec![false; nodes],
             downs: Vec::new(),
             now: Moment::Step(0),
@@ -86,11 +83,9 @@ impl Record {
         });
     }
 
-    pub(super) fn stamp(&self, from: Id) -> Stamp {
-        Stamp {
-            at: self.now,
-            changes: self.changes[from],
-        }
+    /// For what is sent now.
+    pub(super) fn stamp(&self) -> Stamp {
+        Stamp(self.now)
     }
 
     pub(super) fn arrow<P: Protocol>(
@@ -102,8 +97,8 @@ impl Record {
         stamp: Option<Stamp>,
     ) {
         let sent = stamp
-            .filter(|stamp| stamp.changes != self.changes[from] && stamp.at != self.now)
-            .map(|stamp| stamp.at);
+            .map(|Stamp(at)| at)
+            .filter(|at| self.changed[from] > at.number());
         self.add(
             protocol.topic_of_message(message),
             Line::Arrow {
@@ -134,7 +129,7 @@ impl Record {
     pub(super) fn state<P: Protocol>(&mut self, protocol: &P, id: Id, node: &P::Node) {
         let state = protocol.state(node);
         if self.states[id] != state {
-            self.changes[id] += 1;
+            self.changed[id] = self.now.number();
             self.states[id].clone_from(&state);
             let topic = protocol.topic_of_node(node);
             self.add(
@@ -149,7 +144,7 @@ impl Record {
 
     pub(super) fn crash(&mut self, node: Id, topic: Option<u64>, undone: &[String]) {
         self.crashed[node] = true;
-        self.changes[node] += 1;
+        self.changed[node] = self.now.number();
         self.states[node].clear();
         if undone.is_empty() {
             self.at(node, topic, "✗ crash");
@@ -206,11 +201,16 @@ impl Record {
             Line::Saved { node, .. } => self.crashed[*node],
             _ => true,
         };
-        let about = |index: &usize| {
+        // What led to a state, such as the timeout that made a candidate, belongs to it.
+        let on_topic = |index: &usize| {
             let row = &self.rows[*index];
-            topic.is_none() || row.topic == topic
+            let of_the_same_step = self.rows[*index..]
+                .iter()
+                .take_while(|other| other.moment == row.moment)
+                .any(|other| matches!(other.line, Line::State { .. }) && other.topic == topic);
+            topic.is_some()
+                && (row.topic == topic || matches!(row.line, Line::At { .. }) && of_the_same_step)
         };
-        let on_topic = |index: &usize| topic.is_some() && self.rows[*index].topic == topic;
         let first = (0..self.rows.len()).find(on_topic);
         let (first, topic_known) = (first.unwrap_or(0), first.is_some());
         let mut rows: Vec<usize> = (first..self.rows.len())
@@ -218,11 +218,10 @@ impl Record {
             .filter(|index| {
                 let row = &self.rows[*index];
                 !topic_known
-                    || about(index)
+                    || on_topic(index)
                     || (row.topic.is_none() && !matches!(row.line, Line::Arrow { .. }))
             })
             .collect();
-        // What was done before each state, such as the timeout that made a candidate, belongs to it.
         let excess = rows.len().saturating_sub(LINES);
         rows.drain(..excess);
         rows

@@ -547,7 +547,7 @@ impl<P: Protocol, Q: Property<P>> Run<'_, P, Q> {
             }
             return;
         }
-        let stamp = self.record.as_ref().map(|record| record.stamp(from));
+        let stamp = self.record.as_ref().map(|record| record.stamp());
         for purpose in [Purpose::Latency, Purpose::LatencyOfDuplicate] {
             if matches!(purpose, Purpose::LatencyOfDuplicate) && !doubled {
                 continue;

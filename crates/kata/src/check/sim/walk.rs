@@ -271,7 +271,7 @@ where
         text
     }
 
-    fn look<Q>(&self, state: &State<P::Node, P::Message, P::Stable, Q>, reached: &mut [bool]) {
+    fn look<Q>(&self, state: &StateOf<P, Q>, reached: &mut [bool]) {
         for (reached, sometimes) in reached.iter_mut().zip(&self.sometimes) {
             *reached |= (sometimes.holds)(&state.nodes);
         }
@@ -281,7 +281,7 @@ where
         &self,
         property: &Q,
         mut record: Option<&mut Record>,
-    ) -> Result<State<P::Node, P::Message, P::Stable, Q>, Violation> {
+    ) -> Result<StateOf<P, Q>, Violation> {
         let count = self.protocol.nodes();
         let mut nodes = Vec::new();
         let mut all = Vec::new();
@@ -312,7 +312,7 @@ where
     }
 
     /// What may happen next, but for crashes within a step.
-    fn actions<Q>(&self, state: &State<P::Node, P::Message, P::Stable, Q>) -> Vec<Action> {
+    fn actions<Q>(&self, state: &StateOf<P, Q>) -> Vec<Action> {
         let mut actions = Vec::new();
         for index in 0..state.bag.len() {
             if index > 0 && state.bag[index] == state.bag[index - 1] {
@@ -359,7 +359,7 @@ where
     /// The node after the step of an action, and what it wants to do.
     fn effects<Q>(
         &self,
-        state: &State<P::Node, P::Message, P::Stable, Q>,
+        state: &StateOf<P, Q>,
         action: Action,
     ) -> Result<(P::Node, Vec<EffectOf<P>>), Violation> {
         let id = state.who(action);
@@ -378,7 +378,7 @@ where
     /// something else would have been.
     fn with_crashes<Q>(
         &self,
-        state: &State<P::Node, P::Message, P::Stable, Q>,
+        state: &StateOf<P, Q>,
         action: Action,
         effects: &[EffectOf<P>],
     ) -> Vec<Action> {
@@ -400,12 +400,12 @@ where
 
     fn outcome<Q: Property<P>>(
         &self,
-        state: &State<P::Node, P::Message, P::Stable, Q>,
+        state: &StateOf<P, Q>,
         action: Action,
         (node, effects): &(P::Node, Vec<EffectOf<P>>),
         step: usize,
         mut watch: Option<(&mut Record, &mut Vec<Sent<P::Message>>)>,
-    ) -> Result<State<P::Node, P::Message, P::Stable, Q>, Violation> {
+    ) -> Result<StateOf<P, Q>, Violation> {
         let id = state.who(action);
         let input = state.input(action);
         let mut next = state.clone();
@@ -454,7 +454,7 @@ where
                     Effect::Persist(stable) => record.saved(&self.protocol, id, stable),
                     Effect::Send { to, message } => sent.push(Sent {
                         letter: Letter::new(id, *to, message.clone()),
-                        stamp: record.stamp(id),
+                        stamp: record.stamp(),
                     }),
                     _ => {}
                 }
@@ -508,7 +508,9 @@ where
             }
             Ok(())
         };
-        let violation = again().err().unwrap_or_else(|| violation.clone());
+        let mut violation = again().err().unwrap_or_else(|| violation.clone());
+        // Every step of a shortest history matters.
+        violation.topic = None;
         let explored = format!(
             "a shortest history: {depth} steps, found after {states} states of {} nodes, {}",
             self.protocol.nodes(),
@@ -550,6 +552,9 @@ struct Sent<M> {
     letter: Letter<M>,
     stamp: Stamp,
 }
+
+type StateOf<P, Q> =
+    State<<P as Protocol>::Node, <P as Protocol>::Message, <P as Protocol>::Stable, Q>;
 
 /// Everything that decides what may happen next.
 #[derive(Clone, PartialEq, Eq, Hash)]
