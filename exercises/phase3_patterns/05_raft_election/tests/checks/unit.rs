@@ -1,17 +1,17 @@
 //! One node and one input at a time: the rules of Figure 2 of the Raft paper, as far as they are about elections.
 //!
-//! Decides what a node makes of a single message or timeout, and in which order it wants things done.
-//! Does not decide whether the rules add up to a cluster with one leader.
+//! Decides what a node makes of a single message or timeout, and what it sends.
+//! Does not decide what is on the disk when something is sent, or whether the rules add up to a cluster with one leader: the
+//! other checks do.
 
 use std::collections::BTreeSet;
 
 use raft_election::{Input, LastEntry, Message, Node, NodeId, Output, Role, Stable, Term};
 use rstest::rstest;
 
-/// A node with what is on its disk.
+/// A node, and ways to speak to it.
 struct Machine {
     node: Node,
-    disk: Stable,
 }
 
 /// What came of an input.
@@ -63,7 +63,7 @@ impl Machine {
                 .any(|output| matches!(output, Output::SetTimer(_))),
             "a node that starts must set its timer: nobody else will ever wake it if all others wait as well"
         );
-        Self { node, disk }
+        Self { node }
     }
 
     /// A candidate for term 1.
@@ -89,38 +89,7 @@ impl Machine {
 
     fn step(&mut self, input: Input) -> Done {
         let outputs = self.node.step(input);
-        for output in &outputs {
-            match output {
-                Output::Persist(stable) => self.disk = *stable,
-                Output::Send { to, message } => self.covers(*to, message),
-                Output::SetTimer(_) => {}
-            }
-        }
         Done { outputs }
-    }
-
-    /// Whether the node would stand by `message` after a crash.
-    fn covers(&self, to: NodeId, message: &Message) {
-        let (term, vote) = match *message {
-            Message::RequestVote { term, .. } => (term, Some(0)),
-            Message::Vote {
-                term,
-                granted: true,
-            } => (term, Some(to)),
-            Message::Vote { term, .. }
-            | Message::Heartbeat { term }
-            | Message::HeartbeatReply { term } => (term, None),
-        };
-        assert_eq!(
-            self.disk.term, term,
-            "{message:?} goes to n{to} with {:?} on the disk: after a crash the node no longer knows the term it has spoken of",
-            self.disk
-        );
-        assert!(
-            vote.is_none() || self.disk.voted_for == vote,
-            "{message:?} goes to n{to} with {:?} on the disk: after a crash the node votes once more in this term",
-            self.disk
-        );
     }
 
     fn timeout(&mut self) -> Done {
@@ -189,14 +158,6 @@ fn a_timeout_begins_an_election(#[case] nodes: usize) {
         machine.is(),
         (Role::Candidate, 7),
         "a new term, and it wants to lead it"
-    );
-    assert_eq!(
-        machine.disk,
-        Stable {
-            term: 7,
-            voted_for: Some(0)
-        },
-        "a candidate votes for itself, and that is a vote like any other: on the disk"
     );
     let last = LastEntry { index: 3, term: 2 };
     assert_eq!(
@@ -321,13 +282,6 @@ fn a_candidate_is_answered(
     );
     assert_eq!(machine.is(), (Role::Follower, now));
     if granted {
-        assert_eq!(
-            machine.disk,
-            Stable {
-                term: 3,
-                voted_for: Some(1)
-            }
-        );
         assert!(
             done.timer().is_some() || voted_for == Some(1),
             "who has voted waits for the winner: the timer is set anew, or it runs for the same term itself"
@@ -365,11 +319,6 @@ fn a_vote_goes_to_a_log_that_is_up_to_date(
         done.answer(2),
         vote(5, granted),
         "a log with the entries {log:?} is asked for a vote by one of {index} entries, the last of term {term}"
-    );
-    assert_eq!(
-        machine.disk.voted_for,
-        granted.then_some(2),
-        "who is refused has not got the vote: the next one may have it"
     );
 }
 
@@ -419,13 +368,9 @@ fn an_older_term_changes_nothing(#[case] message: Message, #[case] answer: Optio
         if candidate {
             machine.timeout();
         }
-        let before = (machine.is(), machine.disk);
+        let before = machine.is();
         let done = machine.receive(2, message);
-        assert_eq!(
-            (machine.is(), machine.disk),
-            before,
-            "{message:?} comes from the past"
-        );
+        assert_eq!(machine.is(), before, "{message:?} comes from the past");
         assert_eq!(
             done.sent(),
             answer
@@ -510,29 +455,4 @@ fn strangers_are_ignored(#[case] from: NodeId) {
         );
         assert_eq!(done.outputs, []);
     }
-}
-
-#[rstest]
-#[case::after_a_vote(request(5), true)]
-#[case::after_a_refusal(Message::RequestVote { term: 5, last: LastEntry::default() }, false)]
-fn what_was_promised_holds_after_a_crash(#[case] message: Message, #[case] granted: bool) {
-    let log: &[Term] = if granted { &[] } else { &[3] };
-    let mut machine = Machine::with_log(3, log, 4, None);
-    assert_eq!(machine.receive(1, message).answer(1), vote(5, granted));
-    let mut again = Machine::with_log(3, log, machine.disk.term, machine.disk.voted_for);
-    assert_eq!(again.is(), (Role::Follower, 5));
-    let last = LastEntry { index: 1, term: 3 };
-    let answer = again
-        .receive(2, Message::RequestVote { term: 5, last })
-        .answer(2);
-    assert_eq!(
-        answer,
-        vote(5, !granted),
-        "the vote of term 5 is {}",
-        if granted {
-            "n1's, and was before the crash"
-        } else {
-            "nobody's yet"
-        }
-    );
 }
