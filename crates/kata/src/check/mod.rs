@@ -10,6 +10,7 @@
 //! | [`bench`] | std | how long it takes, beside what a user would pick instead: shown, never a verdict |
 //! | [`process`] | std, on Unix | real programs, held, stopped and killed at chosen moments |
 //! | [`poll_once`], [`Wakes`] | all | futures polled by hand, wakes counted |
+//! | [`sim`] | std | nodes that exchange messages, on a network that does its worst, in virtual time |
 //! | [`mesi`] | all | which accesses take a cache line away from another processor |
 
 #[cfg(any(feature = "loom", feature = "shuttle"))]
@@ -49,6 +50,7 @@ mod folder;
 pub mod linearizability;
 pub mod mesi;
 mod polling;
+pub mod sim;
 mod stress;
 pub use drops::{Drops, Token};
 pub use folder::Folder;

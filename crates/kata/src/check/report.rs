@@ -54,7 +54,7 @@ fn short(location: &str) -> &str {
 }
 
 /// Breaks `text` into lines of at most `width` characters where it can.
-fn wrap(text: &str, width: usize) -> Vec<String> {
+pub(crate) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
@@ -236,7 +236,8 @@ impl Test {
             feature => format!(" --features {feature}"),
         };
         let Self { path } = self;
-        format!("cargo test -p {package}{features} --test checks -- --exact {path}")
+        let exact = if path.is_empty() { "" } else { " --exact " };
+        format!("cargo test -p {package}{features} --test checks --{exact}{path}")
     }
 }
 
