@@ -38,7 +38,7 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use super::deliver::deliver;
-use super::stress::message;
+use super::panics::message;
 
 /// The schema of what the grader gets.
 const SCHEMA: &str = "kata/bench/v1";

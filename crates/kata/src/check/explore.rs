@@ -1,6 +1,7 @@
 //! What the model checks share: running an exploration, and turning its first failure into a report.
 
 use super::deliver::deliver;
+use super::panics::message;
 use super::report::Report;
 use super::timeline::{self, Context, INCONCLUSIVE};
 use crate::record;
@@ -30,14 +31,6 @@ fn install_hook() {
             }
         }));
     });
-}
-
-fn message(payload: &(dyn std::any::Any + Send)) -> String {
-    payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
 /// The message of a panic whose report is ready.

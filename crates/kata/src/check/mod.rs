@@ -49,6 +49,7 @@ mod drops;
 mod folder;
 pub mod linearizability;
 pub mod mesi;
+mod panics;
 mod polling;
 pub mod sim;
 mod stress;

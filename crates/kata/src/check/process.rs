@@ -41,6 +41,7 @@ use rustix::process::{
 
 use super::Folder;
 use super::deliver::deliver;
+use super::panics::message;
 use super::report::{self, Report, Step, Test};
 
 /// How long a scene waits for one event before it fails. What it waits for takes milliseconds.
@@ -82,14 +83,6 @@ pub fn scene<F: FnOnce(&Scene)>(check: F) {
         deliver(&report);
         resume_unwind(panic);
     }
-}
-
-fn message(panic: &(dyn std::any::Any + Send)) -> String {
-    panic
-        .downcast_ref::<String>()
-        .cloned()
-        .or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
-        .unwrap_or_else(|| "a panic without a message".to_owned())
 }
 
 /// Processes, what they wait for, and what happened so far.

@@ -8,7 +8,7 @@
 //! stores in order, so a `Relaxed` in place of a `Release` passes any number of rounds; the loom world is for that.
 //! Rounds are counted, seconds are not.
 
-use std::any::Any;
+use super::panics::message;
 use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::hint::black_box;
@@ -327,17 +327,6 @@ fn wait(done: impl Fn() -> bool) {
 /// Locks; poison is ignored, since no panic leaves a desk half written.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// What a panic says.
-pub(super) fn message(panic: &(dyn Any + Send)) -> String {
-    if let Some(message) = panic.downcast_ref::<&str>() {
-        (*message).to_owned()
-    } else if let Some(message) = panic.downcast_ref::<String>() {
-        message.clone()
-    } else {
-        "a panic without a message".to_owned()
-    }
 }
 
 /// Asserts that exactly the values that went in came out, each as often, in any order.

@@ -26,7 +26,6 @@ mod schedule;
 mod tests;
 mod walk;
 
-use std::any::Any;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::ops::RangeInclusive;
@@ -218,7 +217,7 @@ fn guarded<M, S, T>(
     let (outcome, effects) = match catch_unwind(AssertUnwindSafe(step)) {
         Ok(outcome) => outcome,
         Err(panic) => {
-            let message = text_of(&*panic);
+            let message = super::panics::message(&*panic);
             if message.contains("not yet implemented") {
                 resume_unwind(panic);
             }
@@ -251,14 +250,6 @@ fn guarded<M, S, T>(
         }
     }
     Ok((outcome, effects))
-}
-
-fn text_of(panic: &(dyn Any + Send)) -> String {
-    panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a value that is no text".to_owned())
 }
 
 /// The command that runs this check alone.
