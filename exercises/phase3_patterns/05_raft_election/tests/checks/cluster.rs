@@ -167,7 +167,7 @@ impl Story {
             .map(|vote| vote.3);
         match at {
             Some(at) => format!("for n{candidate} {at}"),
-            None => format!("for itself {}", since(self.leaders.get(&(term, candidate)))),
+            None => "for itself".to_owned(),
         }
     }
 
