@@ -19,7 +19,7 @@ use protocol::{Connection, Report, Task};
 
 /// What a job computes. Both functions give the same for the same, whoever calls them and however often.
 pub trait App: Sync {
-    /// The pairs of key and value that `text`, the content of a file called `input`, gives.
+    /// The pairs of key and value that `text`, the content of a file, gives. `input` is the file's name without its folder.
     fn map(&self, input: &str, text: &str) -> Vec<(String, String)>;
 
     /// What becomes of a key and all its values, which come in any order.

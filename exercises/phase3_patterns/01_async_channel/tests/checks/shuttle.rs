@@ -371,7 +371,8 @@ fn alone(model: impl Fn() + Send + Sync + 'static) {
 #[test]
 fn a_waker_may_use_the_channel_when_a_value_comes() {
     alone(|| {
-        let (sender, mut receiver) = channel(2);
+        // With room for what the meddler sends, however often it is woken: a future may wake itself.
+        let (sender, mut receiver) = channel(8);
         let mut recv = Box::pin(receiver.recv());
         let waker = Waker::from(Arc::new(Meddler(sender.clone())));
         let polled = recv.as_mut().poll(&mut Context::from_waker(&waker));
