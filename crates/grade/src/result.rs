@@ -101,7 +101,7 @@ pub struct Report {
     /// Whether only a part of the course is selected.
     #[serde(skip)]
     pub partial: bool,
-    /// Whether all that was selected and begun is known from an earlier run.
+    /// Whether checks of what was selected have run, all of them in an earlier run.
     #[serde(skip)]
     pub remembered: bool,
     /// What to turn to now; nothing if everything passes.
@@ -272,12 +272,12 @@ impl Report {
             phases,
             partial: selected.contains(&false),
             remembered: {
-                let mut begun = assessments
+                let mut checked = assessments
                     .iter()
                     .zip(selected)
-                    .filter(|(assessment, selected)| **selected && !assessment.untouched)
+                    .filter(|(assessment, selected)| **selected && !assessment.worlds.is_empty())
                     .peekable();
-                begun.peek().is_some() && begun.all(|(assessment, _)| !assessment.renewed)
+                checked.peek().is_some() && checked.all(|(assessment, _)| !assessment.renewed)
             },
             next,
         }

@@ -262,9 +262,19 @@ fn render_failure(text: &mut String, exercise: &ExerciseReport, layout: Layout<'
     for failure in failures.iter().take(told.max(1)) {
         render_message(text, failure);
     }
-    let rest = failures.get(told.max(1)..).unwrap_or_default();
-    if let [_, ..] = rest {
-        let names: Vec<&str> = rest.iter().map(|failure| failure.test.as_str()).collect();
+    let mut rest = failures.split_off(told.max(1).min(failures.len()));
+    if !rest.is_empty() {
+        // Not to be left out: that is why it took so long.
+        rest.sort_by_key(|failure| !failure.hanging);
+        let name = |failure: &&FailureReport| {
+            let hangs = if failure.hanging {
+                "  (still running when it was stopped)"
+            } else {
+                ""
+            };
+            format!("{}{hangs}", failure.test)
+        };
+        let names: Vec<String> = rest.iter().map(name).collect();
         let shown = names.len().min(NAMES);
         let more = match names.len() - shown {
             0 => String::new(),

@@ -351,7 +351,7 @@ fn poll_with_meddlers<R>(future: Pin<&mut impl Future<Output = R>>, sender: &Sen
         let polled = future.as_mut().poll(&mut Context::from_waker(&waker));
         assert!(
             polled.is_pending(),
-            "there is nothing that it could have waited for"
+            "it is ready, and there is nothing that it could have got"
         );
     }
 }
@@ -378,7 +378,7 @@ fn a_waker_may_use_the_channel_when_a_value_comes() {
         let polled = recv.as_mut().poll(&mut Context::from_waker(&waker));
         assert!(
             polled.is_pending(),
-            "there is nothing that it could have waited for"
+            "it is ready, and there is nothing that it could have got"
         );
         drop(waker);
         assert_eq!(sender.try_send(1), Ok(()), "there is a place");

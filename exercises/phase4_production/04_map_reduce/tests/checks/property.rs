@@ -192,6 +192,12 @@ impl Model {
                 (*map, from.count())
             };
             let read: Vec<(usize, usize)> = self.mapped.iter().map(of_one_report).collect();
+            let first =
+                |reports: &Vec<Vec<std::path::PathBuf>>| files.contains(&reports[0][number]);
+            prop_assert!(
+                self.mapped.values().all(first),
+                "reads what a later report has named, and the first counts: {task:?}"
+            );
             prop_assert!(
                 files.len() == self.maps && read.iter().all(|(_, reports)| *reports == 1),
                 "reads other than one file of each map, (map, how many) {read:?}: {task:?}"

@@ -111,7 +111,7 @@ pub fn output(job: &Job) -> Table {
             let before = all.insert(key.to_owned(), value.to_owned());
             assert!(
                 before.is_none(),
-                "{key:?} has a line of output in two parts: {before:?} and {value:?}"
+                "{key:?} has lines in two parts: two workers have put it into different partitions"
             );
         }
     }

@@ -186,6 +186,11 @@ fn a_late_report_of_a_map_changes_nothing() {
         (2, 1),
         "a reduce reads one file of each map, and not those of two copies: {files:?}"
     );
+    assert!(
+        files.contains(&of_copy[task]),
+        "the copy was reported first, and this reduce reads the files of the late report: of the reduces of one job, those \
+         handed out in between read others: {files:?}"
+    );
 }
 
 #[test]
