@@ -1,7 +1,7 @@
 //! What a reader costs the others, counted and not timed.
 //!
-//! Decides whether a read writes to what others read, and who waits for whom. Both are properties of the steps that are
-//! taken, the same on every machine.
+//! Decides whether a read writes to what others read, also one that has failed often, and who waits for whom. Both are
+//! properties of the steps that are taken, the same on every machine.
 //! Does not decide how many nanoseconds a read takes. A step is an operation on something from `kata`.
 
 use kata::check::{Body, Randomized, non_blocking, rmw_count};
@@ -28,6 +28,37 @@ fn reading_writes_nothing() {
             0,
             "a reader made that many read-modify-writes: each takes the cache line away from all other readers, and a \
              value that everybody reads becomes a bottleneck"
+        );
+    });
+}
+
+#[test]
+fn a_read_that_fails_again_and_again_goes_on_as_it_began() {
+    // Long rows, one write after the other: nearly every attempt meets a write, and a read may make more than a thousand.
+    const WRITES: u64 = 500;
+    Randomized::new().schedules(10).steps(200_000).run(|| {
+        let lock = Arc::new(SeqLock::new([0; 16]));
+        let reader = {
+            let lock = lock.clone();
+            thread::spawn(move || {
+                let before = rmw_count();
+                let words = lock.read();
+                assert!(
+                    words.iter().all(|&word| word == words[0]),
+                    "a read had no luck for a long time, and then returned words that were never written together: \
+                     {words:?}. Under load a clock shows the seconds of one time and the nanoseconds of another"
+                );
+                rmw_count() - before
+            })
+        };
+        for number in 1..=WRITES {
+            lock.write([number; 16]);
+        }
+        assert_eq!(
+            reader.join().unwrap(),
+            0,
+            "a read that had no luck for a long time made that many read-modify-writes, as for a lock: from then on a \
+             reader without a processor holds the writer up, just when there is most to write"
         );
     });
 }

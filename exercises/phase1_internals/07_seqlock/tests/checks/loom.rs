@@ -126,6 +126,15 @@ fn the_words_of_an_attempt_belong_together() {
 }
 
 #[test]
+fn a_second_round_begins_like_the_first() {
+    // A read that was disturbed by the first write must not believe a mixture with the second one.
+    let reads: Script = |shared| vec![shared.lock.read()];
+    explore_within(2, [writes_1_and_2, reads], |_, [_, seen]| {
+        assert_whole(&seen)
+    });
+}
+
+#[test]
 fn two_writes_are_told_apart() {
     // The second write may be over before the reader looks again: what it finds must not look as before.
     explore([writes_1_and_2, tries], |shared, [_, seen]| {
