@@ -139,7 +139,10 @@ impl Node {
     }
 
     fn time_out(&mut self, outbox: &mut Outbox<'_>) {
-        if self.role != Role::Leader {
+        if self.role != Role::Leader && self.term == Term::MAX {
+            // After the last term there is no election.
+            outbox.outputs.push(Output::SetTimer(PATIENCE));
+        } else if self.role != Role::Leader {
             self.term += 1;
             self.voted_for = Some(self.me);
             self.role = Role::Candidate;

@@ -123,6 +123,10 @@ impl Node {
                 (phase, timer.or(entered.then_some(PATIENCE)), sent)
             }
             Input::Timeout if self.phase == Phase::Leading => self.led(),
+            // After the last term there is no election.
+            Input::Timeout if self.stable.term == Term::MAX => {
+                (self.phase, Some(PATIENCE), Vec::new())
+            }
             Input::Timeout => {
                 self.stable.term += 1;
                 self.stable.voted_for = Some(self.id);

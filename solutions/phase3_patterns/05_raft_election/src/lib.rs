@@ -253,8 +253,12 @@ impl Node {
 
     /// Begins a new term as a candidate, with its own vote.
     fn campaign(&mut self) -> Vec<Output> {
+        let Some(term) = self.stable.term.checked_add(1) else {
+            // No election comes after the last term. Only a broken node can have named it.
+            return vec![Output::SetTimer(ELECTION)];
+        };
         self.stable = Stable {
-            term: self.stable.term + 1,
+            term,
             voted_for: Some(self.id),
         };
         self.state = State::Candidate {

@@ -347,6 +347,15 @@ fn a_newer_term_makes_a_follower(#[case] message: Message) {
                 "it was the leader, and its timer is set for a heartbeat: as a follower it has to be more patient"
             );
         }
+        if message == heartbeat(5) {
+            assert!(
+                done.timer().is_some(),
+                "the {was} has just heard from the leader of term 5, and its old timer runs on: it may depose that leader \
+                 at once"
+            );
+            // Whether it votes is its own affair from here on: the election of term 5 is over.
+            continue;
+        }
         // It has not voted in the new term, but for whom it may have voted just now.
         let granted = machine.receive(1, request(5)).answer(1);
         assert_eq!(
@@ -430,6 +439,116 @@ fn a_leader_answers_no_answers() {
             [],
             "{message:?} is an answer. If answers are answered, the network never rests"
         );
+        assert_eq!(
+            done.timer(),
+            None,
+            "{message:?} sets the leader's timer anew: followers that answer slowly postpone the heartbeats of all others"
+        );
+    }
+}
+
+#[rstest]
+#[case::of_three(3)]
+#[case::of_five(5)]
+fn a_late_request_of_its_own_term_changes_nothing(#[case] nodes: usize) {
+    for (was, mut machine) in [
+        ("candidate", Machine::candidate(nodes)),
+        ("leader", Machine::leader(nodes)),
+    ] {
+        let before = machine.is();
+        let done = machine.receive(nodes - 1, request(1));
+        assert_eq!(
+            done.answer(nodes - 1),
+            vote(1, false),
+            "the {was} of term 1 has voted for itself"
+        );
+        assert_eq!(
+            machine.is(),
+            before,
+            "a rival's request of the same term was late: it takes nothing from the {was}"
+        );
+        assert_eq!(
+            done.timer(),
+            None,
+            "whoever refuses in its own term leaves its timer alone"
+        );
+    }
+}
+
+/// However a leader's time ends, also if it gives up by itself because nobody answers.
+#[rstest]
+#[case::of_three(3)]
+#[case::of_five(5)]
+fn a_leader_never_votes_for_another_in_its_own_term(#[case] nodes: usize) {
+    let mut machine = Machine::leader(nodes);
+    for unanswered in 0..40 {
+        let mut asked = Machine {
+            node: machine.node.clone(),
+        };
+        let done = asked.receive(1, request(1));
+        let answer = done.answer(1);
+        assert!(
+            matches!(answer, Message::Vote { granted: false, .. }),
+            "it has led term 1, {unanswered} heartbeats went unanswered, and now it votes for a rival in the same term: \
+             {answer:?}. If that rival wins, one term has had two leaders"
+        );
+        machine.timeout();
+    }
+}
+
+/// A message takes up to 20 ms, so a follower hears nothing for two heartbeats and 20 ms if one is lost.
+#[test]
+fn one_lost_heartbeat_deposes_nobody() {
+    let (_, pace) = Machine::leader(3).timeout().timer().expect("it leads");
+    let silence = 2 * pace + 20;
+    let (_, outputs) = Node::start(0, 3, &[], Stable::default());
+    let mut follower = Machine::start(3, 1, None);
+    let mut voter = Machine::start(3, 0, None);
+    for (when, done) in [
+        ("when it starts", Done { outputs }),
+        ("when it has voted", voter.receive(1, request(1))),
+        ("after a heartbeat", follower.receive(1, heartbeat(1))),
+        (
+            "after a heartbeat of a newer term",
+            follower.receive(1, heartbeat(2)),
+        ),
+        (
+            "when it leads no more",
+            Machine::leader(3).receive(1, reply(2)),
+        ),
+    ] {
+        let (earliest, _) = done.timer().expect("its timer is set");
+        assert!(
+            earliest > silence,
+            "{when} a node waits {earliest} ms at least, and its leader is silent for up to {pace} ms: if one heartbeat is \
+             lost, nothing may come for {silence} ms, and a leader with whom nothing is wrong is deposed"
+        );
+    }
+}
+
+#[test]
+fn after_the_last_term_there_is_no_other() {
+    for message in [
+        request(Term::MAX),
+        heartbeat(Term::MAX),
+        vote(Term::MAX, true),
+        reply(Term::MAX),
+    ] {
+        let mut machine = Machine::start(3, 0, None);
+        machine.receive(1, message);
+        for _ in 0..2 {
+            let done = machine.timeout();
+            assert_eq!(
+                machine.node.term(),
+                Term::MAX,
+                "a broken or hostile node has said {message:?}: terms never go back, or votes are given twice"
+            );
+            assert!(
+                done.timer().is_some(),
+                "the last term is no reason to stand still for ever"
+            );
+        }
+        assert_ne!(machine.node.role(), Role::Leader, "nobody has voted for it");
     }
 }
 
