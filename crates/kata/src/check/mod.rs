@@ -18,6 +18,8 @@ mod explore;
 mod report;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod timeline;
+/// Every execution of a litmus program that the C++20 memory model allows.
+pub use memory_model as cpp20;
 pub use report::{Report, Step};
 mod skip;
 pub use skip::{require_program, skip};
@@ -43,7 +45,6 @@ pub use {
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 pub mod bench;
 mod bounds;
-pub mod cpp20;
 mod deliver;
 mod drops;
 mod folder;

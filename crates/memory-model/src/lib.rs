@@ -20,16 +20,23 @@
 //! on which P0668 is built; to enumerate candidates and to throw away the inconsistent ones is how herd works (Alglave,
 //! Maranget and Tautschnig, "Herding Cats", 2014).
 
+#[cfg(test)]
+mod differential;
 mod execution;
+mod explorer;
+mod graph;
 mod picture;
 mod program;
 mod relation;
 #[cfg(test)]
 mod tests;
+mod total_order;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+pub use explorer::Exploration;
+pub use graph::{EventId, Graph, MOST_THREADS, Then};
 pub use picture::Witness;
 pub use program::{
     Op, Program, Thread, Value, Weaker, compare_exchange, fence, fetch_add, load, store, when,
@@ -114,7 +121,7 @@ impl Program {
     /// An execution of this program that the model allows and whose outcome is `wanted`, if there is one.
     ///
     /// # Panics
-    /// If an operation has an ordering it cannot have, see [`misfit`](Program::misfit), or if there are more than 32 events.
+    /// If an operation has an ordering it cannot have, see [`misfit`](Program::misfit), or if there are more than 64 events.
     pub fn find(&self, model: Model, wanted: impl Fn(&Outcome) -> bool) -> Option<Witness> {
         let mut found = None;
         execution::candidates(self, &wanted, &mut |execution| {

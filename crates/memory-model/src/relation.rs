@@ -1,14 +1,18 @@
 //! Relations between the events of one execution, as rows of bits.
 
 /// How many events an execution may have.
-pub(super) const MOST_EVENTS: usize = 32;
+pub(super) const MOST_EVENTS: usize = Set::BITS as usize;
 
 /// A set of events.
-pub(super) type Set = u32;
+pub(super) type Set = u64;
 
 /// The events of a set, in order.
-pub(super) fn members(set: Set) -> impl Iterator<Item = usize> {
-    (0..MOST_EVENTS).filter(move |&event| set >> event & 1 == 1)
+pub(super) fn members(mut set: Set) -> impl Iterator<Item = usize> {
+    std::iter::from_fn(move || {
+        let event = (set != 0).then(|| set.trailing_zeros() as usize)?;
+        set &= set - 1;
+        Some(event)
+    })
 }
 
 /// A binary relation: bit `b` of row `a` says that `a` is related to `b`.

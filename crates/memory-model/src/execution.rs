@@ -292,7 +292,13 @@ impl Execution {
     pub fn releasing(&self, store: usize) -> Vec<usize> {
         let mut from = Vec::new();
         let mut head = Some(store);
+        let mut seen: Set = 0;
         while let Some(store) = head {
+            if seen >> store & 1 == 1 {
+                // Two that read each other's value, in a candidate that atomicity will reject.
+                break;
+            }
+            seen |= 1 << store;
             if self.events[store].releases() {
                 from.push(store);
             }
@@ -442,6 +448,16 @@ impl Execution {
             Cycles::Forbidden => self.reads.union(&self.sequenced).is_acyclic(),
         }
     }
+}
+
+/// How many ways the enumerator goes through for the values of the loads alone: a measure of its work.
+#[cfg(test)]
+pub(super) fn ways(program: &Program) -> usize {
+    let values = values(program);
+    let threads = program.threads().iter().enumerate();
+    threads
+        .map(|(number, thread)| paths(number, &thread.ops, &values).len())
+        .fold(1, usize::saturating_mul)
 }
 
 /// Calls `visit` on each execution in which all reads read what was written, consistent or not, whose outcome is
