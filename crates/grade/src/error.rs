@@ -5,7 +5,7 @@ use std::fmt;
 /// The grader could not do its work.
 #[derive(Debug)]
 pub enum Error {
-    /// Ctrl-C or SIGTERM.
+    /// Ctrl-C or another signal.
     Interrupted,
     /// Anything else.
     Trouble {

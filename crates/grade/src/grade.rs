@@ -195,8 +195,9 @@ pub(crate) fn first_look(exercise: &Exercise, lock: &Lock, target: Target) -> Re
     }
     let Some(locked) = lock.entry(exercise.phase.name, &exercise.folder) else {
         assessment.edited.push(format!(
-            "{} says nothing about it; its author runs `./grade.sh lock`",
-            Lock::PATH
+            "{lock} says nothing about it, so it is none of the course's exercises; `git checkout -- {lock}` brings back what \
+             the course says",
+            lock = Lock::PATH
         ));
         // Whether it was started cannot be told either.
         assessment.complete = true;

@@ -5,6 +5,7 @@
 
 use std::process::ExitStatus;
 
+use kata_report::Skip;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -73,7 +74,7 @@ pub fn plain_name(name: &str) -> &str {
 /// What became of the test `name`, whose process left `trial`.
 pub fn verdict(name: &str, trial: &Trial, settings: &Settings) -> Verdict {
     let report = trial.report.as_ref();
-    let failure = report.filter(|report| report["schema"] == "kata/failure/v1");
+    let failure = report.filter(|report| report["schema"] == kata_report::SCHEMA);
     let explain = |message: String| match failure {
         Some(report) => Failure {
             message: message_of(report),
@@ -99,12 +100,9 @@ pub fn verdict(name: &str, trial: &Trial, settings: &Settings) -> Verdict {
             "The test left a process behind: killed. Whatever starts a process has to end it and wait for it.",
         ));
     }
-    match report.filter(|report| report["schema"] == "kata/skip/v1") {
-        Some(report) => Verdict::Skipped {
-            reason: report["reason"]
-                .as_str()
-                .unwrap_or("no reason given")
-                .to_owned(),
+    match report.and_then(|report| Skip::deserialize(report).ok()) {
+        Some(skip) => Verdict::Skipped {
+            reason: skip.reason.into_owned(),
         },
         None => Verdict::Passed,
     }

@@ -29,9 +29,10 @@ pub mod judge;
 pub mod junit;
 pub mod lock;
 pub mod pool;
-pub mod process;
 pub mod progress;
 pub mod result;
 pub mod run;
 pub mod table;
 pub mod watch;
+
+pub use process_group as process;

@@ -58,7 +58,11 @@ enum Verb {
     /// Measure the time your code takes beside what a user would pick instead, such as std's own; decides nothing
     Bench(BenchOptions),
     /// For authors: record tests, Cargo.toml and stubs as the course's own in exercises/tests.lock
-    Lock,
+    Lock {
+        /// I am an author of this course: what is there now is what every learner is to be measured by
+        #[arg(long)]
+        author: bool,
+    },
     /// For authors: test the tests. The stub fails every check, every right solution passes, every wrong one is rejected
     Audit(AuditOptions),
 }
@@ -198,7 +202,10 @@ fn wants_colour(is_terminal: bool) -> bool {
 }
 
 fn run(cli: &Cli) -> Result<u8> {
-    let root = find_course(cli.course.as_deref())?;
+    let root = match find_course(cli.course.as_deref()) {
+        Ok(root) => root,
+        Err(error) => return Err(in_json_too(cli, error)),
+    };
     match &cli.command {
         Some(Verb::List { json }) => {
             let course = Course::read(&root, &Lock::read(&root)?)?;
@@ -209,7 +216,16 @@ fn run(cli: &Cli) -> Result<u8> {
             })?;
             Ok(0)
         }
-        Some(Verb::Lock) => {
+        Some(Verb::Lock { author: false }) => Err(Error::new(
+            format!(
+                "`lock` is for authors: it would make checks and stubs as they are now the course's own, and take what you \
+                 have written for stubs. Nothing was changed in {}.",
+                Lock::PATH
+            ),
+            "A learner never needs it: `git checkout -- exercises/…/tests` brings the course's checks back. \
+             Authors say `./grade.sh lock --author`.",
+        )),
+        Some(Verb::Lock { author: true }) => {
             // What is there counts, not what an earlier lock expected.
             let course = Course::read(&root, &Lock::default())?;
             Lock::of(&course)?.write(&root)?;
@@ -222,14 +238,37 @@ fn run(cli: &Cli) -> Result<u8> {
         }
         Some(Verb::Bench(options)) => run_bench(&root, options),
         Some(Verb::Audit(options)) => run_audit(&root, options),
-        None => run_grade(&root, &cli.grade),
+        None => {
+            let report = assess(&root, &cli.grade).map_err(|error| in_json_too(cli, error))?;
+            show(&root, &cli.grade, &report)
+        }
     }
 }
+
+/// A program that asked for JSON gets an object in every case: this one says what stopped the grader.
+fn in_json_too(cli: &Cli, error: Error) -> Error {
+    if cli.command.is_none() && cli.grade.json {
+        let report = Report::of_trouble(target(cli.grade.solutions), &error);
+        // Whether or not it can be printed, the trouble that was there first is what the reader needs.
+        let _ = print(&as_json(&report));
+    }
+    error
+}
+
+/// What asks the grader to stop: Ctrl-C, a polite kill and, on Unix, the end of its terminal and Ctrl-backslash.
+const SIGNALS: &[i32] = &[
+    signal_hook::consts::SIGINT,
+    signal_hook::consts::SIGTERM,
+    #[cfg(unix)]
+    signal_hook::consts::SIGHUP,
+    #[cfg(unix)]
+    signal_hook::consts::SIGQUIT,
+];
 
 /// Makes ready for running tests; the flag is set when the grader is to stop.
 fn prepare() -> Result<Arc<AtomicBool>> {
     let interrupted = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {
+    for &signal in SIGNALS {
         signal_hook::flag::register(signal, Arc::clone(&interrupted))
             .map_err(|error| Error::new(format!("Signals cannot be handled: {error}"), ""))?;
     }
@@ -237,7 +276,7 @@ fn prepare() -> Result<Arc<AtomicBool>> {
     Ok(interrupted)
 }
 
-fn run_grade(root: &Path, options: &GradeOptions) -> Result<u8> {
+fn assess(root: &Path, options: &GradeOptions) -> Result<Report> {
     let interrupted = prepare()?;
     let lock = Lock::read(root)?;
     let course = Course::read(root, &lock)?;
@@ -254,18 +293,20 @@ fn run_grade(root: &Path, options: &GradeOptions) -> Result<u8> {
     let progress = Progress::new();
     let assessments = grade::grade::assess(&course, &lock, &selected, &plan, &progress);
     progress.clear();
-    let report = Report::new(&course, &assessments?, &selected, target);
+    Ok(Report::new(&course, &assessments?, &selected, target))
+}
 
+fn show(root: &Path, options: &GradeOptions, report: &Report) -> Result<u8> {
     print(&if options.json {
-        as_json(&report)
+        as_json(report)
     } else {
         let width = Term::stdout()
             .size_checked()
             .map(|(_, columns)| columns.into());
-        table::render(&report, Layout { root, width })
+        table::render(report, Layout { root, width })
     })?;
     if let Some(file) = &options.junit {
-        std::fs::write(file, junit::render(&report)).map_err(|error| {
+        std::fs::write(file, junit::render(report)).map_err(|error| {
             Error::new(
                 format!("{} cannot be written: {error}", file.display()),
                 "Name another file with --junit FILE.",

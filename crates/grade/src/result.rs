@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::cache::WorldResult;
 use crate::course::{Course, Exercise, PHASES, Target};
+use crate::error::Error;
 use crate::grade::{Assessment, replay_command};
 use crate::judge::{Failure, TestResult, Verdict};
 
@@ -98,6 +99,9 @@ pub struct Report {
     pub total: usize,
     /// All phases, each with its selected exercises.
     pub phases: Vec<PhaseReport>,
+    /// Why the grader could not work; the rest is empty then. Otherwise empty.
+    #[serde(default)]
+    pub errors: Vec<String>,
     /// Whether only a part of the course is selected.
     #[serde(skip)]
     pub partial: bool,
@@ -222,6 +226,22 @@ pub fn kind_order(kind: &str) -> (usize, &str) {
 }
 
 impl Report {
+    /// What there is to say when the grader could not work: why.
+    pub fn of_trouble(target: Target, error: &Error) -> Self {
+        Self {
+            schema: SCHEMA.to_owned(),
+            target,
+            level: Level::Basics,
+            passed: 0,
+            total: 0,
+            phases: Vec::new(),
+            errors: vec![error.to_string()],
+            partial: false,
+            remembered: false,
+            next: None,
+        }
+    }
+
     /// Sums up. `assessments` are of all exercises of the course, in its order.
     pub fn new(
         course: &Course,
@@ -270,6 +290,7 @@ impl Report {
             passed: phases.iter().map(|phase| phase.passed).sum(),
             total: phases.iter().map(|phase| phase.total).sum(),
             phases,
+            errors: Vec::new(),
             partial: selected.contains(&false),
             remembered: {
                 let mut checked = assessments

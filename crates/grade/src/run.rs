@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use crate::course::Package;
 use crate::error::{Error, Result};
-use crate::process::{self, Confinement, End, Group};
+use crate::process::{self, Confinement, End, Group, Limits};
 
 /// How much of the beginning and of the end of each stream is kept.
 const KEPT: usize = 32 * 1024;
@@ -141,7 +141,10 @@ fn run(
         .stderr(stderr_writer);
     set_environment(&mut command, settings, package, &report);
     let confinement = Confinement {
-        memory: Some(settings.memory),
+        limits: Limits {
+            memory: Some(settings.memory),
+            ..Limits::default()
+        },
         mark: Some(format!("KATA_REPORT={}", report.display())),
     };
     let group = Group::spawn(command, &confinement).map_err(trouble)?;

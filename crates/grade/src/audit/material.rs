@@ -206,11 +206,17 @@ pub fn check_lock(lock: &Lock, exercise: &Exercise, report: &mut ExerciseReport)
     match lock.entry(exercise.phase.name, &exercise.folder) {
         None => report.find(
             "lock",
-            format!("{} says nothing about it: run ./grade.sh lock", Lock::PATH),
+            format!(
+                "{} says nothing about it: run ./grade.sh lock --author",
+                Lock::PATH
+            ),
         ),
         Some(locked) => {
             if found.stub != locked.stub {
-                report.find("lock", "stale lock or edited stub: run ./grade.sh lock");
+                report.find(
+                    "lock",
+                    "stale lock or edited stub: run ./grade.sh lock --author",
+                );
             }
             for (part, differs) in [
                 ("tests", found.tests != locked.tests),
@@ -219,7 +225,7 @@ pub fn check_lock(lock: &Lock, exercise: &Exercise, report: &mut ExerciseReport)
                 if differs {
                     report.find(
                         "lock",
-                        format!("stale lock or edited {part}: run ./grade.sh lock"),
+                        format!("stale lock or edited {part}: run ./grade.sh lock --author"),
                     );
                 }
             }

@@ -10,7 +10,6 @@ use std::fs;
 use std::path::Path;
 
 use serde::Deserialize as _;
-use serde_json::Value;
 use toml::Table;
 
 use crate::build::{self, Built, Program};
@@ -147,10 +146,13 @@ fn figures(trial: &Trial, settings: &Settings) -> std::result::Result<Measured, 
         Some(Verdict::Failed(failure)) => return Err((State::Failed, failure.message)),
         _ => {}
     }
-    let is_ours = |report: &&Value| report["schema"] == "kata/bench/v1";
-    let report = trial.report.as_ref().filter(is_ours);
+    let report = trial.report.as_ref();
     report
-        .and_then(|report| Measured::deserialize(report).ok())
+        .and_then(|report| kata_report::bench::Report::deserialize(report).ok())
+        .map(|report| Measured {
+            speedup: report.speedup,
+            scenarios: report.scenarios,
+        })
         .ok_or_else(|| {
             let message = "The program ended without saying what it measured. Does something call `std::process::exit`?";
             (State::Failed, message.to_owned())

@@ -1,6 +1,7 @@
 //! What was measured, as data: `--json`, and what the table is made from.
 
-use serde::{Deserialize, Serialize};
+use kata_report::bench::Scenario;
+use serde::Serialize;
 
 use crate::course::Target;
 
@@ -89,56 +90,10 @@ pub struct ExerciseReport {
 }
 
 /// What `kata` says about one program.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Measured {
     /// How much more two threads got done than one.
     pub speedup: f64,
     /// In the program's order.
     pub scenarios: Vec<Scenario>,
-}
-
-/// One comparison.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Scenario {
-    /// What was done.
-    pub name: String,
-    /// How often.
-    pub rounds: usize,
-    /// By the code that is measured.
-    pub ours: Ours,
-    /// By what a user would pick instead.
-    pub peers: Vec<Peer>,
-}
-
-/// The code that is measured.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Ours {
-    /// Which of its types.
-    pub name: String,
-    /// Of an operation.
-    pub nanoseconds: Spread,
-}
-
-/// What it is measured against.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Peer {
-    /// `std::sync::Mutex`.
-    pub name: String,
-    /// Of an operation.
-    pub nanoseconds: Spread,
-    /// Ours divided by the peer's, round by round.
-    pub ratio: Spread,
-    /// Whether ours is no slower.
-    pub star: bool,
-}
-
-/// The median and the quartiles around it.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
-pub struct Spread {
-    /// A quarter of the rounds lies below.
-    pub lower: f64,
-    /// Half of them.
-    pub median: f64,
-    /// Three quarters.
-    pub upper: f64,
 }

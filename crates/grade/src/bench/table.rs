@@ -4,7 +4,9 @@ use std::fmt::Write as _;
 
 use console::style;
 
-use super::report::{ExerciseReport, Peer, Report, Scenario, Spread};
+use kata_report::bench::{Peer, Scenario, Spread};
+
+use super::report::{ExerciseReport, Report};
 use crate::course::Target;
 use crate::table::{indent, render_rows};
 

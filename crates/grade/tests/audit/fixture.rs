@@ -327,7 +327,7 @@ impl Course {
     }
 
     pub fn lock(&self) {
-        let locked = self.run(&["lock"]);
+        let locked = self.run(&["lock", "--author"]);
         assert!(locked.status.success(), "{locked:?}");
     }
 

@@ -321,7 +321,7 @@ fn a_lock_that_is_stale() {
     assert_eq!(code, 1);
     assert_eq!(
         findings(&result),
-        ["lock: stale lock or edited stub: run ./grade.sh lock"]
+        ["lock: stale lock or edited stub: run ./grade.sh lock --author"]
     );
 }
 

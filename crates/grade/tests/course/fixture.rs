@@ -112,7 +112,7 @@ impl Course {
             .stdout(Stdio::null())
             .status();
         assert!(cargo.unwrap().success());
-        let locked = course.run(&["lock"]);
+        let locked = course.run(&["lock", "--author"]);
         assert!(locked.status.success(), "{locked:?}");
         for exercise in &EXERCISES {
             if let Some(body) = exercise.body {

@@ -364,7 +364,7 @@ fn the_second_grader_waits_for_the_first() {
 fn an_interrupt_leaves_nothing_running() {
     let (graded, _guard) = graded();
     let course = &graded.course;
-    for signal in ["INT", "TERM"] {
+    for signal in ["INT", "TERM", "HUP", "QUIT"] {
         let started = course.root.join(Course::path("spins", "spinning"));
         let _ = fs::remove_file(&started);
         let mut grader = course
@@ -416,4 +416,42 @@ fn the_script_says_how_to_get_cargo() {
     assert_eq!(output.status.code(), Some(2));
     let stderr = text(&output.stderr);
     assert!(stderr.contains("https://rustup.rs"), "{stderr}");
+}
+
+#[test]
+fn only_an_author_locks() {
+    let (graded, _guard) = graded();
+    let lock = graded.course.root.join("exercises/tests.lock");
+    let before = fs::read(&lock).unwrap();
+    let output = graded.course.run(&["lock"]);
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = text(&output.stderr);
+    assert!(stderr.contains("for authors"), "{stderr}");
+    assert!(stderr.contains("git checkout"), "{stderr}");
+    assert_eq!(fs::read(&lock).unwrap(), before);
+}
+
+#[test]
+fn trouble_of_the_grader_is_json_too() {
+    let nowhere = std::env::temp_dir().join("no-such-course");
+    let grade = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_grade"));
+        command.args(arguments).arg("--course").arg(&nowhere);
+        command.output().unwrap()
+    };
+    let output = grade(&["--json"]);
+    assert_eq!(output.status.code(), Some(2));
+    let result = json(&output);
+    assert_eq!(result["schema"], "kata/result/v1");
+    assert_eq!(result["phases"], Value::Array(Vec::new()));
+    let error = result["errors"][0].as_str().unwrap();
+    assert!(error.contains("no-such-course"), "{error}");
+    assert_eq!(text(&grade(&[]).stdout), "");
+
+    let (graded, _guard) = graded();
+    let output = graded.course.run(&["--json", "no_such_exercise"]);
+    assert_eq!(output.status.code(), Some(2));
+    let result = json(&output);
+    let error = result["errors"][0].as_str().unwrap();
+    assert!(error.contains("no_such_exercise"), "{error}");
 }

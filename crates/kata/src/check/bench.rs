@@ -35,13 +35,10 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
+use kata_report::bench::{Ours, Peer, Report, SCHEMA, Scenario, Spread};
 
 use super::deliver::deliver;
 use super::panics::message;
-
-/// The schema of what the grader gets.
-const SCHEMA: &str = "kata/bench/v1";
 
 /// How often each contender of a scenario runs.
 const ROUNDS: usize = 41;
@@ -126,69 +123,6 @@ impl Contender {
             Err(panic) => panic!("{} panicked: {}", self.name, message(&*panic)),
         }
     }
-}
-
-/// The median and the quartiles around it.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
-struct Spread {
-    lower: f64,
-    median: f64,
-    upper: f64,
-}
-
-impl Spread {
-    fn of(mut values: Vec<f64>) -> Self {
-        values.sort_unstable_by(f64::total_cmp);
-        // Between the two nearest values, in proportion.
-        let at = |share: f64| {
-            let place = share * (values.len() - 1) as f64;
-            let (below, above) = (values[place as usize], values[place.ceil() as usize]);
-            below + (above - below) * place.fract()
-        };
-        Self {
-            lower: at(0.25),
-            median: at(0.5),
-            upper: at(0.75),
-        }
-    }
-}
-
-/// What the learner's code took in one scenario.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Ours {
-    name: String,
-    /// For one operation, as one thread sees it.
-    nanoseconds: Spread,
-}
-
-/// What something else took in the same scenario.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Peer {
-    name: String,
-    nanoseconds: Spread,
-    /// Ours divided by the peer's, round by round.
-    ratio: Spread,
-    /// Whether ours is no slower, as far as the spread lets one tell.
-    star: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Serialize)]
-struct Scenario {
-    name: String,
-    /// How often each contender ran.
-    rounds: usize,
-    ours: Ours,
-    peers: Vec<Peer>,
-}
-
-/// What was measured, as the grader gets it.
-#[derive(Serialize)]
-struct Report {
-    schema: &'static str,
-    /// How much more two threads get done than one that have nothing to do with each other: twice as much on an idle
-    /// machine. With 1 they take turns, and what was measured of two threads says how it is when they do.
-    speedup: f64,
-    scenarios: Vec<Scenario>,
 }
 
 /// The comparisons of one program.

@@ -27,7 +27,6 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{BufRead as _, BufReader, Read, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::os::unix::process::CommandExt as _;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -35,9 +34,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use rustix::process::{
-    Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, kill_process_group, setrlimit, waitid,
-};
+use process_group::{Limits, confine};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use super::Folder;
 use super::deliver::deliver;
@@ -506,9 +504,12 @@ impl<'a> Program<'a> {
             .env("RUST_BACKTRACE", "0")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .process_group(0);
-        confine(&mut command, self.file_size);
+            .stderr(Stdio::piped());
+        let limits = Limits {
+            file_size: self.file_size,
+            ..Limits::default()
+        };
+        confine(&mut command, limits);
         // Locked until it is known: it may be at a gate before this thread goes on.
         let mut state = self.scene.shared.lock();
         let mut child = match start(command) {
@@ -542,39 +543,6 @@ impl<'a> Program<'a> {
             input,
         }
     }
-}
-
-/// What holds for a process of a scene from its first instruction.
-fn confine(command: &mut Command, file_size: Option<u64>) {
-    #[cfg(target_os = "linux")]
-    let test = rustix::process::getpid();
-    let before_exec = move || {
-        #[cfg(target_os = "linux")]
-        {
-            rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-            if rustix::process::getppid() != Some(test) {
-                return Err(rustix::io::Errno::SRCH.into());
-            }
-        }
-        let limit = |resource, most| {
-            let most = Some(most);
-            setrlimit(
-                resource,
-                Rlimit {
-                    current: most,
-                    maximum: most,
-                },
-            )
-        };
-        if let Some(bytes) = file_size {
-            limit(Resource::Core, 0)?;
-            limit(Resource::Fsize, bytes)?;
-        }
-        Ok(())
-    };
-    // SAFETY: between fork and exec the closure makes system calls and nothing else: it neither allocates nor takes a
-    // lock, either of which another thread may have held when the process forked.
-    unsafe { command.pre_exec(before_exec) };
 }
 
 /// Starts all processes from one thread that never ends: the system takes the end of the *thread* that started a

@@ -6,16 +6,9 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use kata_report::Skip;
 
 use super::deliver::deliver;
-
-/// What the grader reads.
-#[derive(Serialize)]
-struct Skip<'a> {
-    schema: &'static str,
-    reason: &'a str,
-}
 
 /// Says that the running check, or a part of it, is left out because of `reason`; the check itself goes on.
 ///
@@ -41,10 +34,7 @@ pub fn skip(reason: &str) {
         "{reason}. KATA_REQUIRE_REAL=1 does not allow that."
     );
     eprintln!("skipped: {reason}");
-    deliver(&Skip {
-        schema: "kata/skip/v1",
-        reason,
-    });
+    deliver(&Skip::new(reason));
 }
 
 /// Where the program `name` is, as the system would find it; without it, says so with [`skip`].

@@ -8,11 +8,20 @@ use std::io;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
+/// What a process may use.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Limits {
+    /// Bytes of address space.
+    pub memory: Option<u64>,
+    /// Bytes of the longest file it may write: in the middle of the write that would make one longer it is killed.
+    pub file_size: Option<u64>,
+}
+
 /// What a process may use, and how its descendants are known.
 #[derive(Debug, Clone, Default)]
 pub struct Confinement {
-    /// Bytes of address space.
-    pub memory: Option<u64>,
+    /// What each of its processes may use.
+    pub limits: Limits,
     /// `NAME=value` from its environment, found in no other process's but its descendants'.
     pub mark: Option<String>,
 }
@@ -118,9 +127,7 @@ pub fn wait_for_leader(mut group: Group, stopped: &dyn Fn() -> bool) -> io::Resu
 }
 
 #[cfg(unix)]
-pub use unix::Group;
-#[cfg(unix)]
-pub use unix::sweep;
+pub use unix::{Group, confine, sweep};
 #[cfg(windows)]
 pub use windows::Group;
 #[cfg(windows)]
@@ -140,7 +147,7 @@ mod unix {
 
     #[cfg(target_os = "linux")]
     use super::PATIENCE;
-    use super::{Confinement, Pauses};
+    use super::{Confinement, Limits, Pauses};
 
     /// A process that leads a group.
     pub struct Group {
@@ -153,7 +160,7 @@ mod unix {
     impl Group {
         /// Starts `command` as the leader of a new group.
         pub fn spawn(mut command: Command, confinement: &Confinement) -> io::Result<Self> {
-            confine(&mut command, confinement.memory);
+            confine(&mut command, confinement.limits);
             let leader = command.spawn()?;
             let id = Pid::from_child(&leader);
             Ok(Self {
@@ -219,22 +226,29 @@ mod unix {
         }
     }
 
-    /// Limits what the process may use, and has it die with the grader.
-    fn confine(command: &mut Command, memory: Option<u64>) {
+    /// Has what `command` starts lead a group of its own, keep to `limits` and, on Linux, die when the *thread* that
+    /// started it ends. Where the system refuses the limit of memory, the
+    /// process runs without it; where it refuses that of files, the process is not started.
+    pub fn confine(command: &mut Command, limits: Limits) {
         command.process_group(0);
         #[cfg_attr(not(target_os = "linux"), expect(unused_variables))]
-        let grader = getpid();
+        let parent = getpid();
         let before_exec = move || {
             #[cfg(target_os = "linux")]
             {
                 rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-                if rustix::process::getppid() != Some(grader) {
+                if rustix::process::getppid() != Some(parent) {
                     return Err(rustix::io::Errno::SRCH.into());
                 }
             }
-            if let Some(memory) = memory {
-                limit(Resource::As, memory);
-                limit(Resource::Core, 0);
+            if limits.memory.is_some() || limits.file_size.is_some() {
+                let _ = limit(Resource::Core, 0);
+            }
+            if let Some(memory) = limits.memory {
+                let _ = limit(Resource::As, memory);
+            }
+            if let Some(bytes) = limits.file_size {
+                limit(Resource::Fsize, bytes)?;
             }
             Ok(())
         };
@@ -243,15 +257,15 @@ mod unix {
         unsafe { command.pre_exec(before_exec) };
     }
 
-    /// Lowers a limit. Where the system refuses, the test runs without it.
-    fn limit(resource: Resource, most: u64) {
+    /// Lowers a limit, or leaves a lower one as it is.
+    fn limit(resource: Resource, most: u64) -> rustix::io::Result<()> {
         let maximum = getrlimit(resource).maximum;
         let most = maximum.map_or(most, |maximum| maximum.min(most));
         let limit = Rlimit {
             current: Some(most),
             maximum: Some(most),
         };
-        let _ = setrlimit(resource, limit);
+        setrlimit(resource, limit)
     }
 
     /// Kills orphans that nothing ties to a test any more, once no test is running.
