@@ -3,12 +3,16 @@
 //! | oracle | world | what it explores |
 //! |---|---|---|
 //! | [`exhaustive`] | loom | every execution within a bound on preemptions |
+//! | [`Pairs`] | loom | every operation of a table meeting every other one |
 //! | [`randomized`] | shuttle | a portfolio of schedulers with fixed seeds |
 //! | [`non_blocking`] | shuttle | one thread stopped at every point: the others must finish |
+//! | [`stands_still`] | shuttle | one thread stopped at every point: an operation must return in a few steps |
 //! | [`linearizable`] | shuttle | histories against a sequential specification |
 //! | [`Stress`] | std | real threads, rounds not seconds |
 //! | [`bench`] | std | how long it takes, beside what a user would pick instead: shown, never a verdict |
 //! | [`process`] | std, on Unix | real programs, held, stopped and killed at chosen moments |
+//! | [`Compiler`] | std | programs that must compile, and programs that must not |
+//! | [`Foreign`] | all | other people's values, closures and wakers that panic, call back, block, take long |
 //! | [`poll_once`], [`Wakes`] | all | futures polled by hand, wakes counted |
 //! | [`sim`] | std | nodes that exchange messages, on a network that does its worst, in virtual time |
 //! | [`mesi`] | all | which accesses take a cache line away from another processor |
@@ -28,6 +32,10 @@ pub use skip::{require_program, skip};
 mod exhaustive;
 #[cfg(feature = "loom")]
 pub use exhaustive::{Coverage, Exhaustive, exhaustive};
+#[cfg(feature = "loom")]
+mod pairs;
+#[cfg(feature = "loom")]
+pub use pairs::Pairs;
 
 #[cfg(all(feature = "shuttle", not(feature = "loom")))]
 mod linearizable;
@@ -38,7 +46,7 @@ mod randomized;
 #[cfg(all(feature = "shuttle", not(feature = "loom")))]
 pub use {
     linearizable::linearizable,
-    non_blocking::{Body, non_blocking},
+    non_blocking::{Body, non_blocking, stands_still},
     randomized::{Randomized, randomized},
 };
 
@@ -48,6 +56,7 @@ mod bounds;
 mod deliver;
 mod drops;
 mod folder;
+mod foreign;
 pub mod linearizability;
 pub mod mesi;
 mod panics;
@@ -56,6 +65,7 @@ pub mod sim;
 mod stress;
 pub use drops::{Drops, Token};
 pub use folder::Folder;
+pub use foreign::{Foreign, InDrop, InUse};
 pub use polling::{Wakes, note, poll_once};
 pub use stress::{Stress, assert_conserved, assert_fifo_per_producer};
 
@@ -65,9 +75,13 @@ pub mod process;
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod allocations;
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
+mod compiler;
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
 pub use allocations::{Count, Counting, allocations_in, live_blocks, live_bytes};
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+pub use compiler::Compiler;
 
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod traffic;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
-pub use traffic::{misses, rmw_count, steps};
+pub use traffic::{cell_count, longest_pause, misses, rmw_count, steps, write_count};

@@ -32,15 +32,36 @@ const DEEPEST: usize = 200;
 pub fn non_blocking<F: Fn() -> Vec<Body> + Send + Sync + 'static>(scenario: F) {
     let test = Test::running(std::any::type_name::<F>());
     let shared = Arc::new(Shared::default());
-    let scheduler = Freezer {
-        shared: Arc::clone(&shared),
-        victim: 1,
-        steps: 0,
-        round: 0,
-        reached: false,
-        run: Run::default(),
-        random: RandomDataSource::initialize(0),
-    };
+    let scheduler = Freezer::new(&shared, None);
+    freeze(test, shared, scheduler, scenario);
+}
+
+/// Calls an operation while another thread stands still inside the object, at each point in turn, and requires it to return
+/// within `most` steps of its own: it may not wait for that thread, nor try again and again.
+///
+/// `scenario` builds the shared state, anew for each execution, and returns two threads: what stands still, and what is
+/// called meanwhile. The second one begins when the first one has stopped, and is alone until it returns. Steps are operations
+/// of the facade, `spin_loop` and `yield_now` included; beginning and ending the thread takes two.
+///
+/// # Panics
+/// If the operation takes more steps or blocks, or if a thread fails. The picture goes to stderr.
+pub fn stands_still<F>(most: usize, scenario: F)
+where
+    F: Fn() -> [Body; 2] + Send + Sync + 'static,
+{
+    let test = Test::running(std::any::type_name::<F>());
+    let shared = Arc::new(Shared::default());
+    let scheduler = Freezer::new(&shared, Some(most));
+    freeze(test, shared, scheduler, move || scenario().into());
+}
+
+/// Runs the threads of `scenario` under `scheduler`.
+fn freeze(
+    test: Test,
+    shared: Arc<Shared>,
+    scheduler: Freezer,
+    scenario: impl Fn() -> Vec<Body> + Send + Sync + 'static,
+) {
     let explored = {
         let shared = Arc::clone(&shared);
         move || {
@@ -112,9 +133,33 @@ struct Freezer {
     reached: bool,
     run: Run,
     random: RandomDataSource,
+    /// The steps that the other thread may take meanwhile, if the first one is the only victim and begins alone.
+    most: Option<usize>,
 }
 
 impl Freezer {
+    fn new(shared: &Arc<Shared>, most: Option<usize>) -> Self {
+        Self {
+            shared: Arc::clone(shared),
+            victim: 1,
+            steps: 0,
+            round: 0,
+            reached: false,
+            run: Run::default(),
+            random: RandomDataSource::initialize(0),
+            most,
+        }
+    }
+
+    /// The last thread that is stopped, and how many schedules each of its stops gets. Where one thread begins alone there is
+    /// only one schedule.
+    fn victims_and_rounds(&self) -> (usize, usize) {
+        match self.most {
+            Some(_) => (1, 1),
+            None => (self.shared.bodies.load(Relaxed), SCHEDULES),
+        }
+    }
+
     fn frozen(&self) -> bool {
         self.run.taken > self.steps && !self.run.released
     }
@@ -124,8 +169,15 @@ impl Freezer {
             record::with(|record| record.threads.get(self.victim).cloned().unwrap_or_default());
         let why = format!(
             "{thread} is stopped where it stands, as if the operating system had taken its processor away, and {how}. \
-             A non-blocking operation never waits for another thread: it completes that thread's step itself, or \
-             tries again because somebody else has succeeded."
+             {}",
+            match self.most {
+                Some(_) =>
+                    "Whoever calls an operation that never waits gets its answer in a few steps of its own, whatever \
+                     other threads are doing.",
+                None =>
+                    "A non-blocking operation never waits for another thread: it completes that thread's step itself, or \
+                     tries again because somebody else has succeeded.",
+            }
         );
         crate::world::fail("blocking: the others cannot finish", &why)
     }
@@ -135,8 +187,9 @@ impl Scheduler for Freezer {
     fn new_execution(&mut self) -> Option<Schedule> {
         if record::executions() > 0 {
             self.reached |= self.run.taken > self.steps;
+            let (victims, rounds) = self.victims_and_rounds();
             self.round += 1;
-            if self.round == SCHEDULES {
+            if self.round == rounds {
                 self.round = 0;
                 self.steps += 1;
                 // The victim always finished before it could be stopped: on to the next one.
@@ -145,7 +198,7 @@ impl Scheduler for Freezer {
                     self.victim += 1;
                 }
             }
-            if self.victim > self.shared.bodies.load(Relaxed) {
+            if self.victim > victims {
                 return None;
             }
         }
@@ -180,13 +233,33 @@ impl Scheduler for Freezer {
                 self.run.released = true;
                 return Some(victim);
             }
+            let called = TaskId::from(self.victim + 1);
+            // The thread that begins the others.
+            if self.most.is_some()
+                && let Some(&other) = others.iter().find(|&&other| other != called)
+            {
+                return Some(other);
+            }
             self.run.waited += 1;
-            if self.run.waited > PATIENCE {
-                self.stuck("the others have run on for thousands of steps without finishing");
+            if self.run.waited > self.most.unwrap_or(PATIENCE) {
+                self.stuck(&format!(
+                    "the others have taken {} steps meanwhile without finishing",
+                    self.run.waited - 1
+                ));
             }
             return Some(others[self.random.next_u64() as usize % others.len()]);
         }
-        let chosen = runnable[self.random.next_u64() as usize % runnable.len()].id();
+        let mut chosen = runnable[self.random.next_u64() as usize % runnable.len()].id();
+        if self.most.is_some() && !self.run.released {
+            // Until it stands still, nobody but it and the thread that begins it.
+            let called = TaskId::from(self.victim + 1);
+            let first = |id: TaskId| (id == called, id != victim);
+            chosen = runnable
+                .iter()
+                .map(|task| task.id())
+                .min_by_key(|&id| first(id))
+                .unwrap_or(chosen);
+        }
         if chosen == victim {
             self.run.taken += 1;
             if self.frozen() && !others.is_empty() {

@@ -25,6 +25,47 @@ pub fn rmw_count() -> usize {
     })
 }
 
+/// Writes that the current thread has performed in this execution: plain stores, and read-modify-writes as [`rmw_count`] has
+/// them. Each takes the cache line away from everybody else.
+pub fn write_count() -> usize {
+    let thread = record::current();
+    let stores = record::with(|record| {
+        let own = record.events.iter().filter(|event| event.thread == thread);
+        own.filter(|event| matches!(event.op, Op::Store { .. }))
+            .count()
+    });
+    stores + rmw_count()
+}
+
+/// The longest pause that the current thread has made in this execution: `spin_loop`s and `yield_now`s in a row, without a
+/// look at anything in between.
+pub fn longest_pause() -> usize {
+    let thread = record::current();
+    record::with(|record| {
+        let (mut pause, mut longest) = (0, 0);
+        for event in &record.events {
+            if event.thread == thread {
+                pause = match event.op {
+                    Op::Yield => pause + 1,
+                    _ => 0,
+                };
+                longest = longest.max(pause);
+            }
+        }
+        longest
+    })
+}
+
+/// Reads and writes of the contents of cells that the current thread has performed in this execution.
+pub fn cell_count() -> usize {
+    let thread = record::current();
+    record::with(|record| {
+        let own = record.events.iter().filter(|event| event.thread == thread);
+        own.filter(|event| matches!(event.op, Op::CellRead | Op::CellWrite))
+            .count()
+    })
+}
+
 /// Accesses of the current thread, in this execution, for which its cache had to wait for others: reads of what another
 /// thread has written since this one looked last, and writes to what another thread has a copy of. See
 /// [`mesi::replay`](super::mesi::replay).
