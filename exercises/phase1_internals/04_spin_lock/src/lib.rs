@@ -69,7 +69,8 @@ impl<T> SpinLock<T> {
 
 /// Exclusive access to the value of a [`SpinLock`]; dropping it unlocks.
 ///
-/// A guard stands for a `&mut T`, so it may be shared between threads exactly when a `&mut T` may.
+/// A guard stands for a `&mut T`: it may be shared between threads exactly when `T` is `Sync`, and it must not be moved to
+/// another one unless `T` is `Send`.
 #[must_use = "a guard that is dropped at once protects nothing"]
 pub struct Guard<'a, T> {
     lock: &'a SpinLock<T>,

@@ -5,7 +5,7 @@
 //! Does not decide how many nanoseconds a lock takes, or whether the waiter ever yields to the operating system: here
 //! `spin_loop` and `yield_now` are the same.
 
-use kata::check::{Randomized, rmw_count};
+use kata::check::{Randomized, longest_pause, write_count};
 use kata::sync::Arc;
 use kata::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use kata::thread;
@@ -14,30 +14,61 @@ use spin_lock::SpinLock;
 /// The owner steps aside this often while it holds the lock. The waiter then takes about as many steps.
 const HOLD: usize = 1_500;
 
-#[test]
-fn a_waiter_seldom_writes_to_the_lock() {
-    /// A waiter that looks with loads makes two or three. One that looks by writing may still pass if it does so rarely.
-    const MOST: usize = HOLD / 20;
-    Randomized::new().schedules(30).run(|| {
+/// What each of `WAITERS` threads has done by the time it has had the lock: `counted`, asked in that thread. The lock is
+/// held while all of them wait.
+fn of_each_waiter(counted: fn() -> usize, judge: fn(Vec<usize>)) {
+    const WAITERS: usize = 3;
+    Randomized::new().schedules(30).run(move || {
         let lock = Arc::new(SpinLock::new(0));
         let guard = lock.lock();
-        let waiter = {
-            let lock = lock.clone();
-            thread::spawn(move || {
-                let before = rmw_count();
-                *lock.lock() += 1;
-                rmw_count() - before
+        let waiters: Vec<_> = (0..WAITERS)
+            .map(|_| {
+                let lock = lock.clone();
+                thread::spawn(move || {
+                    let before = counted();
+                    *lock.lock() += 1;
+                    counted() - before
+                })
             })
-        };
+            .collect();
         for _ in 0..HOLD {
             thread::yield_now();
         }
         drop(guard);
-        let attempts = waiter.join().unwrap();
+        judge(
+            waiters
+                .into_iter()
+                .map(|waiter| waiter.join().unwrap())
+                .collect(),
+        );
+    });
+}
+
+#[test]
+fn waiters_seldom_write() {
+    of_each_waiter(write_count, |writes| {
+        /// A waiter that looks with loads makes a few. One that looks by writing may still pass if it does so rarely.
+        const MOST: usize = HOLD / 20;
+        let most = writes.into_iter().max().unwrap();
         assert!(
-            attempts <= MOST,
-            "one waiter attempted {attempts} read-modify-writes until it got the lock. Each takes the cache line away \
-             from the owner: the lock becomes slower with every thread that waits for it"
+            most <= MOST,
+            "one waiter of three made {most} writes, read-modify-writes included, until it had got the lock and given it \
+             back. Each takes a cache line away from the others, the owner among them: the lock becomes slower with every \
+             thread that waits for it"
+        );
+    });
+}
+
+#[test]
+fn no_pause_is_long() {
+    of_each_waiter(longest_pause, |pauses| {
+        /// "Some two hundred", and a few `yield_now`s.
+        const LONGEST: usize = 256;
+        let longest = pauses.into_iter().max().unwrap();
+        assert!(
+            longest <= LONGEST,
+            "one waiter of three made {longest} pauses in a row without a look at the lock: the lock may have been free for \
+             all that time, and nobody used it"
         );
     });
 }

@@ -1,10 +1,10 @@
-//! Every execution that the C11 memory model allows, within the bounds that each check prints.
+//! Every execution that C++20 allows, without load buffering, within the bounds that each check prints.
 //!
 //! Decides whether two or three threads can hold the lock at once, and whether the next owner is sure to see what the
 //! last one wrote. A missing Acquire or Release shows here and nowhere else: x86 hides it, shuttle does not model it.
 //! Does not decide how the lock fares among many threads, whether it is fair, or how long a waiter waits.
 
-use kata::check::exhaustive;
+use kata::check::{Pairs, cell_count, exhaustive, rmw_count, steps};
 use kata::sync::Arc;
 use kata::thread;
 use spin_lock::SpinLock;
@@ -128,6 +128,57 @@ fn try_lock_lets_in_one_thread_at_a_time() {
             *lock.lock(),
             (successes, successes),
             "try_lock succeeded {successes} times and each owner advanced the pair: an update was lost"
+        );
+    });
+}
+
+#[test]
+fn lock_and_try_lock_keep_each_other_out() {
+    // Each counts its success in the pair itself. Three at once: one may come back from a lost attempt with what it knew.
+    Pairs::new(|| SpinLock::new((0, 0)))
+        .operation("lock", |lock| {
+            advance(&mut lock.lock());
+            1
+        })
+        .operation("try_lock", |lock| match lock.try_lock() {
+            Some(mut pair) => {
+                advance(&mut pair);
+                1
+            }
+            None => 0,
+        })
+        .triple(["lock", "lock", "lock"])
+        .triple(["lock", "lock", "try_lock"])
+        .triple(["lock", "try_lock", "try_lock"])
+        .run(|lock, successes| {
+            let owners: u32 = successes.iter().sum();
+            let pair = lock
+                .try_lock()
+                .expect("all owners have let go, yet the lock is still taken");
+            assert_eq!(
+                *pair,
+                (owners, owners),
+                "{owners} owners advanced the pair, one at a time: an update was lost"
+            );
+        });
+}
+
+#[test]
+fn the_model_sees_what_the_lock_does() {
+    exhaustive(|| {
+        let lock = SpinLock::new(0);
+        let me = thread::current();
+        let before = steps(&me);
+        *lock.lock() += 1;
+        assert!(
+            rmw_count() > 0 && steps(&me) > before + 2,
+            "the lock was taken and given back, and no atomic operation was seen: take atomics from `kata`, not from `std`. \
+             What the model checker does not see it cannot judge"
+        );
+        assert!(
+            cell_count() > 0,
+            "the value was changed, and no access to a cell was seen: take `UnsafeCell` from `kata`, not from `std`. What \
+             the model checker does not see it cannot judge"
         );
     });
 }

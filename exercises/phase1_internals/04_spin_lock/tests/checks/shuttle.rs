@@ -3,7 +3,7 @@
 //! Decides whether an update can be lost or a waiter left behind when four threads want the lock again and again.
 //! Does not decide orderings: here every atomic access is sequentially consistent. Does not decide everything: it samples.
 
-use kata::check::randomized;
+use kata::check::{Body, Randomized, randomized, stands_still};
 use kata::sync::Arc;
 use kata::thread;
 use spin_lock::SpinLock;
@@ -71,5 +71,50 @@ fn try_lock_loses_no_update() {
             successes,
             "two calls of try_lock succeeded at once and one overwrote what the other had counted"
         );
+    });
+}
+
+#[test]
+fn twenty_waiters_are_let_in_one_by_one() {
+    const WAITERS: usize = 20;
+    // Steps for a lock whose waiters take turns, too.
+    Randomized::new().schedules(60).steps(400_000).run(|| {
+        let lock = Arc::new(SpinLock::new(0));
+        let guard = lock.lock();
+        let waiters: Vec<_> = (0..WAITERS)
+            .map(|_| {
+                let lock = lock.clone();
+                thread::spawn(move || add_one_slowly(&mut lock.lock()))
+            })
+            .collect();
+        for _ in 0..10 * WAITERS {
+            assert!(
+                lock.try_lock().is_none(),
+                "two guards at once: the lock is held and {WAITERS} threads want it, and try_lock has taken it as well"
+            );
+            thread::yield_now();
+        }
+        drop(guard);
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
+        assert_eq!(
+            *lock.lock(),
+            WAITERS,
+            "{WAITERS} threads waited for the lock, two held it at once, and one overwrote what the other had counted"
+        );
+    });
+}
+
+#[test]
+fn try_lock_never_waits() {
+    // One attempt and what belongs to it. Whoever tries for longer waits.
+    const MOST: usize = 20;
+    stands_still(MOST, || {
+        let lock = Arc::new(SpinLock::new(0));
+        let stopped = lock.clone();
+        let holder: Body = Box::new(move || add_one_slowly(&mut stopped.lock()));
+        let caller: Body = Box::new(move || drop(lock.try_lock()));
+        [holder, caller]
     });
 }

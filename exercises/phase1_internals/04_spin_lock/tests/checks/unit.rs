@@ -6,7 +6,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use kata::check::Drops;
+use kata::check::{Drops, Foreign};
 use rstest::rstest;
 use spin_lock::{Guard, SpinLock};
 
@@ -128,4 +128,116 @@ fn every_value_is_dropped_once() {
     *lock.lock() = drops.token("the value that replaced it");
     drop(lock);
     drops.assert_each_dropped_once();
+}
+
+#[test]
+fn two_locks_in_one_thread_are_not_mixed_up() {
+    let (left, right) = (SpinLock::new(1), SpinLock::new(2));
+    let (mut of_left, mut of_right) = (left.lock(), right.lock());
+    std::mem::swap(&mut *of_left, &mut *of_right);
+    drop(of_left);
+    assert!(
+        left.try_lock().is_some() && right.try_lock().is_none(),
+        "the guard of one lock was dropped first, and the other lock was unlocked"
+    );
+    drop(of_right);
+    assert!(
+        left.try_lock().is_some_and(|value| *value == 2)
+            && right.try_lock().is_some_and(|value| *value == 1),
+        "both guards are gone: each lock is free and holds what its own guard wrote"
+    );
+}
+
+#[test]
+fn a_lock_may_be_moved_while_nobody_holds_it() {
+    let lock = SpinLock::new(String::from("here"));
+    lock.lock().push_str(" and");
+    let lock = Box::new(lock);
+    lock.lock().push_str(" there");
+    assert_eq!(
+        *lock.lock(),
+        "here and there",
+        "the lock was moved between two owners, and the second one wrote to where it had been"
+    );
+}
+
+/// More than a number of 16 bits counts, in case the lock counts its owners.
+#[test]
+fn the_hundred_thousandth_owner_is_as_alone_as_the_first() {
+    const OWNERS: u32 = 100_000;
+    let lock = SpinLock::new(0);
+    for owner in 0..OWNERS {
+        let mut guard = lock
+            .try_lock()
+            .unwrap_or_else(|| panic!("owner {owner} has let go, yet the lock is still taken"));
+        *guard += 1;
+        assert!(
+            lock.try_lock().is_none(),
+            "two guards at once, at owner {owner}"
+        );
+    }
+    for _ in 0..OWNERS {
+        *lock.lock() += 1;
+    }
+    assert_eq!(*lock.lock(), 2 * OWNERS, "an update was lost");
+}
+
+#[test]
+fn a_value_that_panics_as_it_is_replaced_leaves_the_lock_free() {
+    let trouble = Foreign::panics_once(1);
+    let lock = SpinLock::new(trouble.in_drop(1));
+    let replaced = Foreign::survive(|| *lock.lock() = Foreign::counts().in_drop(2));
+    assert!(replaced.is_none(), "the old value is dropped, and panics");
+    let guard = lock.try_lock().expect(
+        "the drop of the value panicked while the lock was held, and the lock is taken for ever",
+    );
+    assert_eq!(**guard, 2, "the value is the one that was written");
+    assert_eq!(trouble.calls(), 1, "the old value was dropped twice");
+}
+
+#[test]
+fn a_value_that_uses_its_own_lock_finds_it_taken() {
+    let lock: &'static SpinLock<Vec<kata::check::InDrop<u32>>> =
+        Box::leak(Box::new(SpinLock::new(Vec::new())));
+    let nosy = Foreign::acts_once(1, || {
+        assert!(
+            lock.try_lock().is_none(),
+            "two guards at once: the drop of a value took the lock that its owner was holding"
+        );
+    });
+    lock.lock().push(nosy.in_drop(1));
+    lock.lock().clear();
+    assert_eq!(nosy.calls(), 1, "the value was dropped once");
+    assert!(
+        lock.try_lock().is_some(),
+        "a failed try_lock in the drop of a value, and the lock stays taken"
+    );
+}
+
+#[test]
+fn values_of_any_size_and_alignment_are_kept() {
+    #[derive(Debug, PartialEq)]
+    #[repr(align(256))]
+    struct Aligned([u64; 1_000]);
+
+    let lock = SpinLock::new(Aligned([1; 1_000]));
+    lock.lock().0[999] = 7;
+    let guard = lock.lock();
+    assert_eq!(
+        (guard.0[0], guard.0[999]),
+        (1, 7),
+        "part of the value was lost"
+    );
+    assert!(
+        std::ptr::from_ref(&*guard).addr().is_multiple_of(256),
+        "the value lies where its type cannot be"
+    );
+
+    let nothing = SpinLock::new(());
+    let guard = nothing.lock();
+    assert!(
+        nothing.try_lock().is_none(),
+        "a lock around nothing keeps nobody out"
+    );
+    drop(guard);
 }
