@@ -2,12 +2,14 @@
 //!
 //! Decides which of the types may be moved to another thread or shared with one. That is a promise made in types: no run
 //! of any program can show that it was right to make it, and one wrong bound lets safe code race.
+//! Decides as well that no reference can be left in a lock, or taken out of it, beyond its time.
 //! Does not decide anything about how the locks behave.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::MutexGuard;
 
+use kata::check::Compiler;
 use kata::implements;
 use queue_lock::{McsGuard, McsLock, TicketGuard, TicketLock};
 
@@ -86,3 +88,50 @@ promises! {
     an_mcs_guard_leaves_its_thread_only_with_a_value_that_may,
     an_mcs_guard_is_shared_exactly_when_its_value_may_be
 }
+
+/// The same programs for either lock, since either guard stands for a `&mut T`.
+macro_rules! lifetimes {
+    ($Lock:literal, $Guard:literal, $new:path: $test:ident) => {
+        #[test]
+        fn $test() {
+            drop($new(0).lock());
+            Compiler::new("queue_lock", env!("CARGO_MANIFEST_DIR"))
+                .accepts(
+                    concat!(
+                        "fn put<'a>(mut guard: ", $Guard, "<'_, &'a str>, text: &'a str) { *guard = text; } \
+                         let text = String::new(); let lock = ", $Lock, "::new(\"\"); put(lock.lock(), &text); lock.lock();"
+                    ),
+                    "a guard cannot be handed to a function that writes to the value",
+                )
+                .rejects(
+                    "E0597",
+                    concat!(
+                        "fn put<'a>(mut guard: ", $Guard, "<'_, &'a str>, text: &'a str) { *guard = text; } \
+                         let lock = ", $Lock, "::new(\"\"); { let text = String::new(); put(lock.lock(), &text); } lock.lock();"
+                    ),
+                    "the compiler shortens a lifetime inside the guard's type: safe code leaves a reference to a local \
+                     variable in the lock, and the next owner reads freed memory. A guard gives out a `&mut T`, so it must \
+                     not be covariant in `T`",
+                )
+                .rejects(
+                    "E0505",
+                    concat!(
+                        "let lock = ", $Lock, "::new(String::new()); let guard = lock.lock(); drop(lock); guard.len();"
+                    ),
+                    "a guard outlives its lock: its owner works on freed memory and unlocks it",
+                )
+                .rejects(
+                    "E0505",
+                    concat!(
+                        "let lock = ", $Lock, "::new(String::new()); let guard = lock.lock(); let text: &str = &guard; \
+                         drop(guard); text.len();"
+                    ),
+                    "a reference outlives its guard: two threads use the value at once",
+                )
+                .run();
+        }
+    };
+}
+
+lifetimes! { "TicketLock", "TicketGuard", TicketLock::new: a_ticket_guard_gives_no_reference_a_longer_or_shorter_life }
+lifetimes! { "McsLock", "McsGuard", McsLock::new: an_mcs_guard_gives_no_reference_a_longer_or_shorter_life }
