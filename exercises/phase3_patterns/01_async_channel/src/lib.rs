@@ -40,7 +40,8 @@ struct State<T> {
 
 /// A channel with places for `capacity` values, as its two ends.
 ///
-/// Values come out in the order in which they were sent.
+/// Values come out in the order in which they were sent. Memory is taken for values when they come and not before, so
+/// `usize::MAX` is as good as no bound.
 ///
 /// # Panics
 ///
@@ -168,7 +169,7 @@ impl<T> Receiver<T> {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped before it is ready, no value is lost: the next call finds it.
+    /// If the future is dropped before it is ready, no value is lost: the next call finds it. Its waker is not kept.
     pub async fn recv(&mut self) -> Option<T> {
         todo!()
     }

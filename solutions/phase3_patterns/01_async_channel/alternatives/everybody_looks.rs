@@ -234,8 +234,19 @@ pub struct Receiver<T> {
     channel: Arc<Channel<T>>,
 }
 
+/// Takes the waker of a `recv` out of the channel, however the `recv` ends.
+struct Waits<'a, T>(&'a Channel<T>);
+
+impl<T> Drop for Waits<'_, T> {
+    fn drop(&mut self) {
+        let waker = self.0.0.lock().unwrap().receiver.take();
+        drop(waker);
+    }
+}
+
 impl<T> Receiver<T> {
     pub async fn recv(&mut self) -> Option<T> {
+        let _waits = Waits(&self.channel);
         poll_fn(|context| {
             let mut waker = Some(context.waker().clone());
             let mut state = self.channel.0.lock().unwrap();

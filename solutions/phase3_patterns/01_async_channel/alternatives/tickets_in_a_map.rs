@@ -354,6 +354,16 @@ pub struct Receiver<T> {
     channel: Arc<Channel<T>>,
 }
 
+/// Takes the waker of a `recv` out of the channel, however the `recv` ends.
+struct Waits<'a, T>(&'a Channel<T>);
+
+impl<T> Drop for Waits<'_, T> {
+    fn drop(&mut self) {
+        let waker = self.0.lock().receiver.take();
+        drop(waker);
+    }
+}
+
 impl<T> Receiver<T> {
     /// Waits for a value. `None` when there is none and none will come: all senders are gone, or the channel was closed and
     /// no permit is left.
@@ -362,6 +372,7 @@ impl<T> Receiver<T> {
     ///
     /// If the future is dropped before it is ready, no value is lost: the next call finds it.
     pub async fn recv(&mut self) -> Option<T> {
+        let _waits = Waits(&self.channel);
         let mut waits = false;
         poll_fn(|context| {
             let mut state = self.channel.lock();

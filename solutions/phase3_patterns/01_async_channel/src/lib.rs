@@ -6,7 +6,6 @@
 //! the lock in hand.
 
 use std::collections::VecDeque;
-use std::future::poll_fn;
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -64,7 +63,7 @@ struct State<T> {
     /// Who waits for a place, first come, first served. A ticket that has left the queue has been served.
     waiting: VecDeque<Waiting>,
     next_ticket: u64,
-    /// The task that waits for a value. It may have stopped to wait: then it is woken once in vain.
+    /// The task that waits for a value, until it is woken or gives up.
     receiver: Option<Waker>,
     receiver_is_gone: bool,
     closed: bool,
@@ -128,7 +127,8 @@ fn wake(wakers: impl IntoIterator<Item = Waker>) {
 
 /// A channel with places for `capacity` values, as its two ends.
 ///
-/// Values come out in the order in which they were sent.
+/// Values come out in the order in which they were sent. Memory is taken for values when they come and not before, so
+/// `usize::MAX` is as good as no bound.
 ///
 /// # Panics
 ///
@@ -346,6 +346,49 @@ impl<T> Drop for Permit<'_, T> {
     }
 }
 
+/// Waits for a value. It holds none between two polls, but its waker lies in the channel.
+struct Recv<'a, T> {
+    channel: &'a Channel<T>,
+    /// Pending at the latest poll.
+    waits: bool,
+}
+
+impl<T> Future for Recv<'_, T> {
+    type Output = Option<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut waker = Some(context.waker().clone());
+        let mut state = self.channel.lock();
+        let taken = state.take();
+        self.waits = false;
+        match taken {
+            Ok((value, next)) => {
+                drop(state);
+                wake(next);
+                Poll::Ready(Some(value))
+            }
+            Err(TryRecvError::Disconnected) => Poll::Ready(None),
+            Err(TryRecvError::Empty) => {
+                // Under the lock under which it has looked, or a value could come in between and wake nobody.
+                mem::swap(&mut state.receiver, &mut waker);
+                drop(state);
+                self.waits = true;
+                Poll::Pending
+            }
+        }
+    }
+}
+
+impl<T> Drop for Recv<'_, T> {
+    fn drop(&mut self) {
+        // Whatever ends a wait takes the waker out to wake it, so a recv that is ready has left none.
+        if self.waits {
+            let waker = self.channel.lock().receiver.take();
+            drop(waker);
+        }
+    }
+}
+
 /// The end that values come out of. There is one.
 ///
 /// Dropping it closes the channel and drops the values that nobody has received.
@@ -359,28 +402,13 @@ impl<T> Receiver<T> {
     ///
     /// # Cancel safety
     ///
-    /// If the future is dropped before it is ready, no value is lost: the next call finds it.
+    /// If the future is dropped before it is ready, no value is lost: the next call finds it. Its waker is not kept.
     pub async fn recv(&mut self) -> Option<T> {
-        // A dropped call leaves nothing behind but a waker: values are taken by the poll that returns them.
-        poll_fn(|context| {
-            let mut waker = Some(context.waker().clone());
-            let mut state = self.channel.lock();
-            match state.take() {
-                Ok((value, next)) => {
-                    drop(state);
-                    wake(next);
-                    Poll::Ready(Some(value))
-                }
-                Err(TryRecvError::Disconnected) => Poll::Ready(None),
-                Err(TryRecvError::Empty) => {
-                    // Under the lock under which it has looked, or a value could come in between and wake nobody.
-                    mem::swap(&mut state.receiver, &mut waker);
-                    drop(state);
-                    Poll::Pending
-                }
-            }
-        })
-        .await
+        let recv = Recv {
+            channel: &self.channel,
+            waits: false,
+        };
+        recv.await
     }
 
     /// Takes the oldest value if there is one now.

@@ -90,3 +90,75 @@ fn a_value_wakes_at_most_once_on_each_side() {
          {wakes_of_receivers} and {wakes_of_senders} times"
     );
 }
+
+/// Does `path` many times, and says how many blocks are left over for each.
+fn leaves_nothing(what: &str, mut path: impl FnMut()) {
+    (0..16).for_each(|_| path()); // What is set up once does not count.
+    let ((), count) = allocations_in(|| (0..VALUES).for_each(|_| path()));
+    assert!(
+        count.allocations - count.frees < 16 && count.live_bytes <= 1_024,
+        "{what}, {VALUES} times, leaves {} pieces of memory behind, {} bytes",
+        count.allocations - count.frees,
+        count.live_bytes
+    );
+}
+
+#[test]
+fn what_does_not_come_about_leaves_nothing_behind() {
+    let text = || String::from("a value with memory of its own");
+    let (sender, mut receiver) = channel(1);
+    leaves_nothing("a channel", || {
+        let (sender, mut receiver) = channel(2);
+        assert!(sender.try_send(text()).is_ok() && sender.try_send(text()).is_ok());
+        drop(receiver.try_recv());
+        drop((receiver, sender));
+    });
+    leaves_nothing("a recv that gives up", || {
+        assert!(Task::new(receiver.recv()).run().is_pending());
+    });
+    leaves_nothing("a permit that is not used", || {
+        assert!(Task::new(sender.reserve()).run().is_ready());
+    });
+    assert!(sender.try_send(text()).is_ok(), "there is a place");
+    leaves_nothing("a try_send on a full channel", || {
+        assert!(sender.try_send(text()).is_err());
+    });
+    leaves_nothing("a send that gives up when its turn has come", || {
+        let mut send = Task::new(sender.send(text()));
+        assert!(send.run().is_pending(), "the channel is full");
+        drop(receiver.try_recv());
+        drop(send);
+        assert!(sender.try_send(text()).is_ok(), "there is a place");
+    });
+    leaves_nothing("a send that is turned away", || {
+        let (sender, mut receiver) = channel(1);
+        assert!(sender.try_send(text()).is_ok(), "there is a place");
+        let mut waits = Task::new(sender.send(text()));
+        let mut gives_up = Task::new(sender.send(text()));
+        assert!(waits.run().is_pending() && gives_up.run().is_pending());
+        receiver.close();
+        assert!(waits.run().is_ready());
+        drop(gives_up);
+    });
+    leaves_nothing("a permit that is used when the receiver is gone", || {
+        let (sender, receiver) = channel(1);
+        let Poll::Ready(Ok(permit)) = Task::new(sender.reserve()).run() else {
+            panic!("a place is free");
+        };
+        drop(receiver);
+        permit.send(text());
+    });
+    leaves_nothing("an end that comes while others wait", || {
+        let (sender, receiver) = channel(1);
+        assert!(sender.try_send(text()).is_ok(), "there is a place");
+        let mut send = Task::new(sender.send(text()));
+        assert!(send.run().is_pending(), "the channel is full");
+        drop(receiver);
+        drop(send);
+    });
+    receiver.close();
+    leaves_nothing("a send into a closed channel", || {
+        assert!(Task::new(sender.send(text())).run().is_ready());
+        assert!(sender.try_send(text()).is_err());
+    });
+}

@@ -8,6 +8,7 @@
 use std::cell::Cell;
 use std::marker::PhantomData;
 use std::rc::Rc;
+use std::sync::MutexGuard;
 
 use async_channel::{Permit, Receiver, Sender, channel};
 
@@ -109,6 +110,21 @@ fn the_ends_stay_where_their_values_must_stay() {
 }
 
 #[test]
+fn it_is_moving_and_not_sharing_that_counts() {
+    there_is_a_channel();
+    // A guard may be looked at from other threads, and must be dropped on its own.
+    type Guard = MutexGuard<'static, u32>;
+    assert!(
+        !implements!(Sender<Guard>: Send)
+            && !implements!(Sender<Guard>: Sync)
+            && !implements!(Receiver<Guard>: Send)
+            && !implements!(Permit<'static, Guard>: Send),
+        "safe code can send the guard of a lock to another thread and drop it there: `T: Sync` was asked for where \
+         `T: Send` is needed, and a system whose locks belong to threads has one unlocked by a stranger"
+    );
+}
+
+#[test]
 fn there_is_one_receiver() {
     there_is_a_channel();
     assert!(
@@ -132,5 +148,23 @@ fn futures_move_to_other_threads() {
         (true, true, true),
         "an executor with several threads does not take a task that waits in one of these (send, reserve, recv): \
          something in the future is bound to its thread"
+    );
+}
+
+#[test]
+#[expect(
+    clippy::needless_borrow,
+    reason = "the reference is what lets the method for all types come second"
+)]
+fn futures_stay_where_their_values_must_stay() {
+    let (sender, mut receiver) = channel::<Rc<u32>>(1);
+    let send = (&Of::value(&sender.send(Rc::new(1)))).is_send();
+    let reserve = (&Of::value(&sender.reserve())).is_send();
+    let recv = (&Of::value(&receiver.recv())).is_send();
+    assert_eq!(
+        (send, reserve, recv),
+        (false, false, false),
+        "safe code can move one of these futures (send, reserve, recv) to another thread, and with it an `Rc`: its plain \
+         counter is a data race, then a use after free"
     );
 }

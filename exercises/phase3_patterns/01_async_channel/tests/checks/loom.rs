@@ -1,4 +1,5 @@
-//! Every execution of two or three small tasks that the C11 memory model allows, within the bounds that each check prints.
+//! Every execution of two or three small tasks that C++20 allows without load buffering, within the bound on preemptions
+//! that each check prints.
 //!
 //! Decides whether a wake can fall between a look and the sleep that follows, whether who receives is sure to see what the
 //! sender wrote, and whether turns and wakes survive those who give up. Each task is a thread; each poll brings another
@@ -10,7 +11,7 @@ use std::task::{Poll, Waker};
 
 use async_channel::{Receiver, SendError, Sender, channel};
 use kata::cell::UnsafeCell;
-use kata::check::{Exhaustive, note, poll_once};
+use kata::check::{Drops, Exhaustive, note, poll_once};
 use kata::future::block_on;
 use kata::thread::{self, JoinHandle};
 
@@ -247,5 +248,229 @@ fn two_senders_take_turns() {
         for sending in senders {
             assert_eq!(sending.join().unwrap(), 1);
         }
+    });
+}
+
+/// What a sender does once, on a thread of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Call {
+    Send,
+    TrySend,
+    PermitUsed,
+    PermitDropped,
+    /// Polls a send once and drops it.
+    GivesUp,
+}
+
+const CALLS: [Call; 5] = [
+    Call::Send,
+    Call::TrySend,
+    Call::PermitUsed,
+    Call::PermitDropped,
+    Call::GivesUp,
+];
+
+impl Call {
+    /// Whether `text` was sent.
+    fn make(self, sender: &Sender<Letter>, text: usize) -> bool {
+        let letter = Letter::new(text);
+        match self {
+            Self::Send => block_on(sender.send(letter)).is_ok(),
+            Self::TrySend => sender.try_send(letter).is_ok(),
+            Self::PermitUsed => match block_on(sender.reserve()) {
+                Ok(permit) => {
+                    permit.send(letter);
+                    true
+                }
+                Err(_) => false,
+            },
+            Self::PermitDropped => {
+                drop(block_on(sender.reserve()));
+                false
+            }
+            Self::GivesUp => {
+                let mut send = pin!(sender.send(letter));
+                let sent = poll_once(send.as_mut(), Waker::noop()) == Poll::Ready(Ok(()));
+                note("drops the future");
+                sent
+            }
+        }
+    }
+}
+
+impl PartialEq for Letter {
+    fn eq(&self, _: &Self) -> bool {
+        unreachable!("only results of sends are compared")
+    }
+}
+
+impl std::fmt::Debug for Letter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a letter")
+    }
+}
+
+/// A call of a sender beside `other`, which the receiver does and which returns what it has received. The channel has a
+/// place for one letter, which is free or taken.
+fn a_call_meets(
+    other: impl Fn(&mut Receiver<Letter>) -> Vec<usize> + Copy + Send + Sync + 'static,
+    ends: bool,
+) {
+    for call in CALLS {
+        for taken in [false, true] {
+            explore(3, move || {
+                let (sender, mut receiver) = channel(1);
+                if taken {
+                    assert!(sender.try_send(Letter::new(1)).is_ok(), "there is a place");
+                }
+                let sending = {
+                    let sender = sender.clone();
+                    thread::spawn(move || call.make(&sender, 2))
+                };
+                let mut received = other(&mut receiver);
+                let sent = sending.join().unwrap();
+                if !ends {
+                    received.extend(std::iter::from_fn(|| {
+                        receiver.try_recv().ok().map(Letter::read)
+                    }));
+                }
+                let expected: Vec<usize> = [(taken, 1), (sent, 2)]
+                    .into_iter()
+                    .filter_map(|(there, text)| there.then_some(text))
+                    .collect();
+                assert_eq!(
+                    received, expected,
+                    "{call:?}: what was received before the end, and what was sent with Ok; 1 may have been there before"
+                );
+                assert_eq!(
+                    sender.try_send(Letter::new(3)).is_ok(),
+                    !ends,
+                    "{call:?}: the channel is empty and nobody waits; a send succeeds unless the channel was closed"
+                );
+            });
+        }
+    }
+}
+
+#[test]
+fn every_call_meets_try_recv() {
+    a_call_meets(
+        |receiver| receiver.try_recv().map(Letter::read).into_iter().collect(),
+        false,
+    );
+}
+
+#[test]
+fn every_call_meets_a_recv_that_gives_up() {
+    a_call_meets(
+        |receiver| {
+            let mut recv = pin!(receiver.recv());
+            let received = match poll_once(recv.as_mut(), Waker::noop()) {
+                Poll::Ready(letter) => letter.map(Letter::read),
+                Poll::Pending => None,
+            };
+            note("drops the future");
+            received.into_iter().collect()
+        },
+        false,
+    );
+}
+
+#[test]
+fn every_call_meets_close() {
+    a_call_meets(
+        |receiver| {
+            receiver.close();
+            // Told that nothing will come, it must be right.
+            all(receiver)
+        },
+        true,
+    );
+}
+
+#[test]
+fn every_call_meets_the_receivers_end() {
+    for call in CALLS {
+        explore(3, move || {
+            let drops = Drops::new();
+            let (sender, receiver) = channel(1);
+            let sending = {
+                let sender = sender.clone();
+                thread::spawn(move || {
+                    let value = drops.token(1);
+                    match call {
+                        Call::Send => drop(block_on(sender.send(value))),
+                        Call::TrySend => drop(sender.try_send(value)),
+                        Call::PermitUsed => {
+                            if let Ok(permit) = block_on(sender.reserve()) {
+                                permit.send(value);
+                            }
+                        }
+                        Call::PermitDropped => drop(block_on(sender.reserve())),
+                        Call::GivesUp => {
+                            let mut send = pin!(sender.send(value));
+                            drop(poll_once(send.as_mut(), Waker::noop()));
+                        }
+                    }
+                })
+            };
+            drop(receiver);
+            sending.join().unwrap();
+            assert_eq!(
+                drops.dropped(),
+                1,
+                "{call:?}: the receiver is gone, and a value lives on with the senders: a request that holds a sender \
+                 for its answer is never answered and never given up"
+            );
+            drop(sender);
+            drops.assert_each_dropped_once();
+        });
+    }
+}
+
+#[test]
+fn two_calls_find_two_places() {
+    for first in CALLS {
+        for second in CALLS {
+            explore(2, move || {
+                let (sender, mut receiver) = channel(2);
+                let sending = {
+                    let sender = sender.clone();
+                    thread::spawn(move || first.make(&sender, 1))
+                };
+                let sent = [second.make(&sender, 2), sending.join().unwrap()];
+                let expected = [second, first].map(|call| call != Call::PermitDropped);
+                assert_eq!(
+                    sent, expected,
+                    "{second:?} beside {first:?}: two calls, two free places, nobody waits, and one is told that the \
+                     channel is full"
+                );
+                let mut received: Vec<_> =
+                    std::iter::from_fn(|| receiver.try_recv().ok().map(Letter::read)).collect();
+                received.sort_unstable();
+                let expected: Vec<_> = [(1, expected[1]), (2, expected[0])]
+                    .into_iter()
+                    .filter_map(|(text, sent)| sent.then_some(text))
+                    .collect();
+                assert_eq!(received, expected, "{second:?} beside {first:?}");
+            });
+        }
+    }
+}
+
+#[test]
+fn a_value_is_found_beside_one_that_is_being_sent() {
+    explore(3, || {
+        let (sender, mut receiver) = channel(2);
+        let sending = {
+            let sender = sender.clone();
+            thread::spawn(move || sender.try_send(Letter::new(1)).is_ok())
+        };
+        assert!(sender.try_send(Letter::new(2)).is_ok(), "there is a place");
+        assert!(
+            receiver.try_recv().map(Letter::read).is_ok(),
+            "this thread has sent a letter with Ok and finds none: somebody else's, half sent, lies in front of it"
+        );
+        assert!(sending.join().unwrap(), "there is a place");
     });
 }

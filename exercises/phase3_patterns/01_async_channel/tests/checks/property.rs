@@ -1,4 +1,5 @@
-//! Random sequences of polls, drops and calls on one thread, next to a model that knows what each of them may do.
+//! Sequences of polls, drops and calls on one thread, next to a model that knows what each of them may do: all short ones,
+//! and random long ones.
 //!
 //! Decides whether values, places, turns and wakes are accounted for, whatever is begun, polled again, dropped half-way or
 //! closed in whatever order. The model leaves open what the text leaves open: whether a second waiter may go ahead once
@@ -20,6 +21,9 @@ use super::task::Task;
 
 const SEED: u64 = 0x6B61_7461;
 const CASES: u32 = 1_000;
+
+/// How many steps the sequences have of which all are tried, after those that they begin with.
+const STEPS: usize = 4;
 
 /// More tasks than this are not begun.
 const TASKS: usize = 5;
@@ -441,6 +445,78 @@ impl Model {
         }
         self.recv()
     }
+}
+
+impl Model {
+    /// What may come next, without what changes nothing.
+    fn next(&self) -> Vec<Op> {
+        let mut ops = vec![Op::TrySend, Op::TryRecv, Op::Recv];
+        if self.tasks.len() < TASKS {
+            ops.extend([Op::Send, Op::Reserve]);
+        }
+        for (number, task) in self.tasks.iter().enumerate() {
+            ops.extend([Op::Poll(number), Op::Drop(number)]);
+            if task.stage == Stage::Holds {
+                ops.push(Op::Use(number));
+            }
+        }
+        if self.recv.is_some() {
+            ops.push(Op::DropRecv);
+        }
+        if !self.closed {
+            ops.push(Op::Close);
+        }
+        ops
+    }
+}
+
+/// Performs `ops` and all that may follow them, `more` steps long. How many sequences there were.
+fn explore(capacity: usize, ops: &mut Vec<Op>, more: usize) -> usize {
+    let mut model = Model::new(capacity);
+    let fail = |ops: &[Op], error: TestCaseError| -> ! {
+        panic!(
+            "a channel that loses count: capacity {capacity}, {ops:?} (values are numbered from 1): {error}"
+        )
+    };
+    for op in ops.iter() {
+        model.perform(*op).unwrap_or_else(|error| fail(ops, error));
+    }
+    if more == 0 {
+        model.finish().unwrap_or_else(|error| fail(ops, error));
+        return 1;
+    }
+    let mut sequences = 0;
+    for op in model.next() {
+        ops.push(op);
+        sequences += explore(capacity, ops, more - 1);
+        ops.pop();
+    }
+    sequences
+}
+
+#[test]
+fn every_short_sequence_is_accounted_for() {
+    use Op::{Close, Recv, Reserve, Send, TryRecv, TrySend};
+    let beginnings: [(usize, &[Op]); 7] = [
+        (1, &[]),
+        (2, &[]),
+        (1, &[Recv]),
+        (1, &[TrySend, Send, Reserve]),
+        (2, &[TrySend, Reserve, Send, Send]),
+        (
+            2,
+            &[TrySend, TrySend, Send, Reserve, Send, TryRecv, TryRecv],
+        ),
+        (2, &[TrySend, Reserve, Reserve, Close]),
+    ];
+    let mut sequences = 0;
+    for (capacity, beginning) in beginnings {
+        sequences += explore(capacity, &mut beginning.to_vec(), STEPS);
+    }
+    assert!(
+        sequences > 10_000,
+        "only {sequences} sequences: nothing was tried"
+    );
 }
 
 #[test]

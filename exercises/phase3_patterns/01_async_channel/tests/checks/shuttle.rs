@@ -7,7 +7,8 @@
 
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Wake, Waker};
 
 use async_channel::{Receiver, SendError, Sender, TryRecvError, TrySendError, channel};
@@ -438,6 +439,255 @@ fn a_waker_may_use_the_channel_when_it_ends() {
             drop(receiver);
         });
     }
+}
+
+/// What an executor does inside of `wake`, on the thread of whoever wakes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Inside {
+    /// Polls the task at once.
+    Polls,
+    /// Drops the task: somebody else was faster.
+    Drops,
+    /// Nothing. The waker was the last to hold the task, which goes with it.
+    LetsGo,
+}
+
+/// A task that is run by its own waker.
+struct Inline {
+    inside: Inside,
+    /// `None` while it is polled, and in the end.
+    future: Mutex<Option<Pin<Box<dyn Future<Output = ()> + Send>>>>,
+    again: AtomicBool,
+}
+
+impl Inline {
+    /// Begins the task, and polls it as long as it wakes itself.
+    fn start(
+        inside: Inside,
+        future: impl Future<Output = ()> + Send + 'static,
+    ) -> Option<Arc<Self>> {
+        let task = Arc::new(Self {
+            inside,
+            future: Mutex::new(Some(Box::pin(future))),
+            again: AtomicBool::new(false),
+        });
+        task.run();
+        (inside != Inside::LetsGo).then_some(task)
+    }
+
+    fn take(&self) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+        self.future.lock().unwrap().take()
+    }
+
+    fn run(self: &Arc<Self>) {
+        let Some(mut future) = self.take() else {
+            return self.again.store(true, Relaxed);
+        };
+        loop {
+            self.again.store(false, Relaxed);
+            let waker = Waker::from(self.clone());
+            if future
+                .as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_ready()
+            {
+                return;
+            }
+            if !self.again.load(Relaxed) {
+                break;
+            }
+        }
+        *self.future.lock().unwrap() = Some(future);
+    }
+}
+
+impl Wake for Inline {
+    fn wake(self: Arc<Self>) {
+        match self.inside {
+            Inside::Polls => self.run(),
+            Inside::Drops => match self.take() {
+                Some(future) => drop(future),
+                None => self.again.store(true, Relaxed),
+            },
+            Inside::LetsGo => self.again.store(true, Relaxed),
+        }
+    }
+}
+
+/// What has become of a task.
+const WAITS: usize = 0;
+const SERVED: usize = 1;
+const TURNED_AWAY: usize = 2;
+
+/// What ends the wait of a sender.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum PlaceEvent {
+    TryRecv,
+    Recv,
+    /// One that has waited for longer gives its turn up.
+    TurnGivenUp,
+    PermitDropped,
+    Close,
+    ReceiverGone,
+}
+
+fn a_waker_may_end_a_wait_for_a_place(inside: Inside) {
+    use PlaceEvent::{Close, PermitDropped, ReceiverGone, Recv, TryRecv, TurnGivenUp};
+    for event in [
+        TryRecv,
+        Recv,
+        TurnGivenUp,
+        PermitDropped,
+        Close,
+        ReceiverGone,
+    ] {
+        for reserves in [false, true] {
+            alone(move || {
+                let (sender, mut receiver) = channel(1);
+                let permit = if event == PermitDropped {
+                    Some(block_on(sender.reserve()).expect("a place is free"))
+                } else {
+                    assert_eq!(sender.try_send(0), Ok(()), "there is a place");
+                    None
+                };
+                let mut earlier = Box::pin(sender.send(100));
+                if event == TurnGivenUp {
+                    let waits = poll_once(earlier.as_mut(), Waker::noop()).is_pending();
+                    assert!(waits, "the channel is full");
+                }
+                let outcome = Arc::new(AtomicUsize::new(WAITS));
+                let task = Inline::start(inside, {
+                    let (sender, outcome) = (sender.clone(), outcome.clone());
+                    async move {
+                        let served = if reserves {
+                            sender.reserve().await.is_ok()
+                        } else {
+                            sender.send(1).await.is_ok()
+                        };
+                        outcome.store(if served { SERVED } else { TURNED_AWAY }, Relaxed);
+                    }
+                });
+                match event {
+                    TryRecv | TurnGivenUp => assert_eq!(receiver.try_recv(), Ok(0)),
+                    Recv => assert_eq!(block_on(receiver.recv()), Some(0)),
+                    PermitDropped => drop(permit),
+                    Close => receiver.close(),
+                    ReceiverGone => {
+                        drop(receiver);
+                        receiver = channel(1).1;
+                    }
+                }
+                drop(earlier);
+                let ends = matches!(event, Close | ReceiverGone);
+                let expected = match inside {
+                    Inside::Polls if ends => TURNED_AWAY,
+                    Inside::Polls => SERVED,
+                    Inside::Drops | Inside::LetsGo => WAITS,
+                };
+                assert_eq!(
+                    outcome.load(Relaxed),
+                    expected,
+                    "after {event:?}, for a task whose executor does this inside of `wake`: {inside:?} (0: it waits or is \
+                     gone, 1: it was served, 2: it was turned away)"
+                );
+                drop(task);
+                if !ends {
+                    while receiver.try_recv().is_ok() {}
+                    assert_eq!(
+                        room(&sender),
+                        1,
+                        "a task was woken for a place, ended inside of `wake`, and the place is lost or counted twice \
+                         ({event:?})"
+                    );
+                }
+            });
+        }
+    }
+}
+
+#[test]
+fn a_waker_may_poll_a_task_that_waits_for_a_place() {
+    a_waker_may_end_a_wait_for_a_place(Inside::Polls);
+}
+
+#[test]
+fn a_waker_may_drop_a_task_that_waits_for_a_place() {
+    a_waker_may_end_a_wait_for_a_place(Inside::Drops);
+}
+
+#[test]
+fn a_waker_may_be_the_last_to_hold_a_task_that_waits_for_a_place() {
+    a_waker_may_end_a_wait_for_a_place(Inside::LetsGo);
+}
+
+/// What ends the wait of a receiver.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum ValueEvent {
+    TrySend,
+    Send,
+    PermitUsed,
+    LastSender,
+    /// In a closed channel.
+    LastPermit,
+}
+
+fn a_waker_may_end_a_wait_for_a_value(inside: Inside) {
+    use ValueEvent::{LastPermit, LastSender, PermitUsed, Send, TrySend};
+    for event in [TrySend, Send, PermitUsed, LastSender, LastPermit] {
+        alone(move || {
+            let (sender, mut receiver) = channel(2);
+            let holder = matches!(event, PermitUsed | LastPermit).then(|| sender.clone());
+            let permit = holder
+                .as_ref()
+                .map(|holder| block_on(holder.reserve()).expect("a place is free"));
+            if event == LastPermit {
+                receiver.close();
+            }
+            let outcome = Arc::new(AtomicUsize::new(WAITS));
+            let task = Inline::start(inside, {
+                let outcome = outcome.clone();
+                // The receiver goes with the task.
+                async move {
+                    let received = receiver.recv().await;
+                    outcome.store(received.map_or(TURNED_AWAY, |_| SERVED), Relaxed);
+                }
+            });
+            match event {
+                TrySend => drop(sender.try_send(1)),
+                Send => drop(block_on(sender.send(1))),
+                PermitUsed => permit.expect("it was reserved").send(1),
+                LastPermit => drop(permit),
+                LastSender => drop(sender),
+            }
+            let expected = match (inside, event) {
+                (Inside::Drops | Inside::LetsGo, _) => WAITS,
+                (Inside::Polls, LastSender | LastPermit) => TURNED_AWAY,
+                (Inside::Polls, _) => SERVED,
+            };
+            assert_eq!(
+                outcome.load(Relaxed),
+                expected,
+                "after {event:?}, for a task whose executor does this inside of `wake`: {inside:?} (0: it waits or is \
+                 gone, 1: it has received, 2: it was told of the end)"
+            );
+            drop(task);
+        });
+    }
+}
+
+#[test]
+fn a_waker_may_poll_a_task_that_waits_for_a_value() {
+    a_waker_may_end_a_wait_for_a_value(Inside::Polls);
+}
+
+#[test]
+fn a_waker_may_drop_a_task_that_waits_for_a_value() {
+    a_waker_may_end_a_wait_for_a_value(Inside::Drops);
+}
+
+#[test]
+fn a_waker_may_be_the_last_to_hold_a_task_that_waits_for_a_value() {
+    a_waker_may_end_a_wait_for_a_value(Inside::LetsGo);
 }
 
 /// A value with a sender of the channel that it is sent through, such as a request that may be put back.

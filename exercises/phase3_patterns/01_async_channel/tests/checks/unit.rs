@@ -2,15 +2,19 @@
 //!
 //! Decides when a future is ready and when it is woken, who gets a free place, and what becomes of values, places and turns
 //! when the channel is closed, an end goes, or a future is dropped between two polls. Each poll brings another waker, and
-//! only that of the latest poll counts.
+//! only that of the latest poll counts; the same waker may come again. Some wakers and values panic, some numbers run past
+//! 2^16, and more wait than fit into a small array.
 //! Does not decide anything about threads: a channel without any lock would pass. More wakes than needed are allowed, and
 //! so is a future that wakes itself and is ready a few polls later.
 
-use std::panic::catch_unwind;
-use std::task::Poll;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Poll, Wake, Waker};
 
 use async_channel::{Receiver, SendError, Sender, TryRecvError, TrySendError, channel};
-use kata::check::Drops;
+use kata::check::{Drops, Wakes, poll_once};
 use rstest::rstest;
 
 use super::task::{Task, at_once};
@@ -597,4 +601,496 @@ fn each_value_is_dropped_once(#[case] sender_first: bool) {
         drop(sender);
     }
     drops.assert_each_dropped_once();
+}
+
+/// Polls `future` with one of two wakers after the other, by their numbers, and then lets `event` end the wait.
+fn is_woken_by_its_latest_waker<R>(
+    what: &str,
+    mut future: Pin<&mut impl Future<Output = R>>,
+    polls: &[usize],
+    event: impl FnOnce(),
+) {
+    let wakers = [Wakes::new(), Wakes::new()];
+    let mut before = 0;
+    for &number in polls {
+        before = wakers[number].count();
+        let polled = poll_once(future.as_mut(), &wakers[number].waker());
+        assert!(polled.is_pending(), "{what}: there is nothing to be had");
+    }
+    event();
+    let latest = polls[polls.len() - 1];
+    assert!(
+        wakers[latest].count() > before,
+        "{what} was polled with the wakers {polls:?}, in this order, and the last of them was not woken. A waker that was \
+         here before is no reason not to keep it: the task sleeps for ever"
+    );
+}
+
+#[rstest]
+#[case::the_same_twice(&[0, 0])]
+#[case::the_same_three_times(&[0, 0, 0])]
+#[case::the_first_again(&[0, 1, 0])]
+#[case::the_second_twice(&[0, 1, 1])]
+#[case::to_and_fro(&[0, 1, 0, 0, 1])]
+fn a_waker_may_come_again(#[case] polls: &[usize]) {
+    let (sender, mut receiver) = full(1);
+    is_woken_by_its_latest_waker("a send", pin!(sender.send(1)), polls, || {
+        assert_eq!(receiver.try_recv(), Ok(0));
+    });
+    let (sender, mut receiver) = channel(1);
+    for _ in 0..2 {
+        is_woken_by_its_latest_waker("a recv", pin!(receiver.recv()), polls, || {
+            assert_eq!(sender.try_send(1), Ok(()));
+        });
+        assert_eq!(receiver.try_recv(), Ok(1));
+    }
+}
+
+#[test]
+fn one_task_may_wait_twice() {
+    let (sender, mut receiver) = full(2);
+    let task = Wakes::new();
+    let mut sends = [2, 3].map(|value| Box::pin(sender.send(value)));
+    for send in &mut sends {
+        assert!(
+            poll_once(send.as_mut(), &task.waker()).is_pending(),
+            "{FULL}"
+        );
+    }
+    for place in 0..2 {
+        let before = task.count();
+        assert_eq!(receiver.try_recv(), Ok(place));
+        assert!(
+            task.count() > before,
+            "one task waits in two sends at once, as in `join!`: a place was free for send {place}, and its task was not \
+             woken"
+        );
+        // A task that is woken polls all that it waits for.
+        for (number, send) in sends.iter_mut().enumerate().skip(place) {
+            assert_eq!(
+                poll_once(send.as_mut(), &task.waker()).is_ready(),
+                number == place,
+                "one place is free, and it is the turn of send {place}; this is send {number}"
+            );
+        }
+    }
+}
+
+/// A waker that does nothing. Who holds it is asked by the number of its owners.
+struct Idle;
+
+impl Wake for Idle {
+    fn wake(self: Arc<Self>) {}
+}
+
+/// Polls once, with a waker that this counts the owners of.
+fn poll_idle<R>(future: Pin<&mut impl Future<Output = R>>, owner: &Arc<Idle>) -> Poll<R> {
+    poll_once(future, &Waker::from(owner.clone()))
+}
+
+#[test]
+fn nobody_keeps_the_waker_of_who_waits_no_longer() {
+    let (sender, mut receiver) = full(1);
+    let kept = |owner: &Arc<Idle>, whose: &str| {
+        assert_eq!(
+            Arc::strong_count(owner),
+            1,
+            "the channel keeps the waker of {whose}: the memory of that task, and all that the task owns, stays until \
+             somebody else waits. If it owns an end of this channel, it stays for ever"
+        );
+    };
+    let task = Arc::new(Idle);
+
+    let mut send = Box::pin(sender.send(1));
+    assert!(poll_idle(send.as_mut(), &task).is_pending(), "{FULL}");
+    drop(send);
+    kept(&task, "a send that was dropped");
+    let mut send = Box::pin(sender.send(1));
+    assert!(poll_idle(send.as_mut(), &task).is_pending(), "{FULL}");
+    assert_eq!(receiver.try_recv(), Ok(0));
+    drop(send);
+    kept(&task, "a send that was dropped when its turn had come");
+    assert_eq!(sender.try_send(0), Ok(()));
+    let mut send = Box::pin(sender.send(1));
+    assert!(poll_idle(send.as_mut(), &task).is_pending(), "{FULL}");
+    assert_eq!(receiver.try_recv(), Ok(0));
+    assert_eq!(poll_idle(send.as_mut(), &task), Poll::Ready(Ok(())));
+    kept(&task, "a send that is ready");
+    assert_eq!(receiver.try_recv(), Ok(1));
+
+    // A future may wake itself and look again.
+    let wait = |recv: &mut Pin<Box<dyn Future<Output = Option<usize>> + '_>>, owner| {
+        for _ in 0..3 {
+            assert!(
+                poll_once(recv.as_mut(), &Waker::from(Arc::clone(owner))).is_pending(),
+                "{EMPTY}"
+            );
+        }
+    };
+    let mut recv: Pin<Box<dyn Future<Output = _>>> = Box::pin(receiver.recv());
+    wait(&mut recv, &task);
+    drop(recv);
+    kept(&task, "a recv that was dropped");
+    let mut recv: Pin<Box<dyn Future<Output = _>>> = Box::pin(receiver.recv());
+    wait(&mut recv, &task);
+    assert_eq!(sender.try_send(2), Ok(()));
+    assert_eq!(
+        poll_once(recv.as_mut(), &Waker::from(task.clone())),
+        Poll::Ready(Some(2))
+    );
+    drop(recv);
+    kept(&task, "a recv that is ready");
+
+    assert_eq!(sender.try_send(0), Ok(()));
+    let mut send = Box::pin(sender.send(1));
+    assert!(poll_idle(send.as_mut(), &task).is_pending(), "{FULL}");
+    let mut reserve = Box::pin(sender.reserve());
+    assert!(poll_idle(reserve.as_mut(), &task).is_pending(), "{FULL}");
+    drop(receiver);
+    drop((send, reserve));
+    kept(&task, "a send that was turned away");
+
+    let (sender, mut receiver) = channel(1);
+    let mut recv: Pin<Box<dyn Future<Output = _>>> = Box::pin(receiver.recv());
+    wait(&mut recv, &task);
+    drop(sender);
+    assert_eq!(
+        poll_once(recv.as_mut(), &Waker::from(task.clone())),
+        Poll::Ready(None)
+    );
+    drop(recv);
+    kept(&task, "a recv that was told of the end");
+}
+
+#[test]
+fn a_capacity_may_be_as_large_as_one_likes() {
+    for capacity in [1 << 40, usize::MAX] {
+        let (sender, mut receiver) = catch_unwind(|| channel(capacity)).unwrap_or_else(|_| {
+            panic!(
+                "channel({capacity}) panicked. Who wants no bound says so by a large one, and has not asked for the memory"
+            )
+        });
+        let permit = at_once(sender.reserve(), "there are places").expect("the channel is open");
+        for value in 0..100 {
+            assert_eq!(sender.try_send(value), Ok(()), "there are places");
+        }
+        permit.send(100);
+        receiver.close();
+        assert_eq!(rest(&mut receiver), (0..=100).collect::<Vec<_>>());
+        assert_eq!(
+            receiver.try_recv(),
+            Err(TryRecvError::Disconnected),
+            "the channel is closed, all is received, and no permit is out"
+        );
+    }
+}
+
+#[test]
+fn values_may_be_of_any_size() {
+    let (sender, mut receiver) = channel(3);
+    for _ in 0..3 {
+        assert_eq!(sender.try_send(()), Ok(()), "there is a place");
+    }
+    assert_eq!(
+        sender.try_send(()),
+        Err(TrySendError::Full(())),
+        "a value without a size takes a place like any other"
+    );
+    assert_eq!(rest(&mut receiver), [(); 3]);
+
+    #[repr(align(128))]
+    #[derive(Debug, PartialEq)]
+    struct Page([usize; 512]);
+    let (sender, mut receiver) = channel(3);
+    for number in 0..3 {
+        assert_eq!(sender.try_send(Page([number; 512])), Ok(()));
+    }
+    for number in 0..3 {
+        assert_eq!(receiver.try_recv(), Ok(Page([number; 512])));
+    }
+}
+
+const MANY: usize = 20;
+
+#[test]
+fn many_may_wait() {
+    let (sender, mut receiver) = full(MANY);
+    let mut sends: Vec<_> = (MANY..3 * MANY)
+        .map(|value| waiting(sender.send(value), FULL))
+        .collect();
+    for (place, send) in sends.iter_mut().enumerate() {
+        assert_eq!(
+            receiver.try_recv(),
+            Ok(place),
+            "values come out in the order in which they were sent, and {} tasks wait in theirs",
+            2 * MANY
+        );
+        assert!(send.is_woken(), "{NOT_WOKEN}");
+        assert_eq!(send.run(), Poll::Ready(Ok(())), "its turn has come");
+    }
+    let mut sends: Vec<_> = (0..MANY)
+        .map(|value| waiting(sender.send(value), FULL))
+        .collect();
+    receiver.close();
+    for (value, send) in sends.iter_mut().enumerate() {
+        assert!(
+            send.is_woken(),
+            "{MANY} tasks wait when the channel is closed, and number {value} is not told"
+        );
+        assert_eq!(send.run(), Poll::Ready(Err(SendError(value))));
+    }
+}
+
+/// Past what fits into 16 bits.
+const PAST: usize = (1 << 16) + 10;
+
+#[test]
+fn a_channel_serves_more_than_two_to_the_sixteen() {
+    // Always full, and always three who wait: each is served in its turn, also where a small number would start again.
+    let (sender, mut receiver) = full(1);
+    let mut sends: std::collections::VecDeque<_> = (1..=3)
+        .map(|value| waiting(sender.send(value), FULL))
+        .collect();
+    for value in 0..PAST {
+        assert_eq!(
+            receiver.try_recv(),
+            Ok(value),
+            "after {value} waits the order is lost"
+        );
+        sends.push_back(waiting(sender.send(value + 4), FULL));
+        let mut first = sends.pop_front().expect("three wait");
+        assert_eq!(
+            first.run(),
+            Poll::Ready(Ok(())),
+            "{value} sends have waited and were served, and the next one, whose turn has come, is not"
+        );
+        for send in &mut sends {
+            assert!(
+                send.poll().is_pending(),
+                "{value} sends have waited, and one gets a place before its turn: the bound is none"
+            );
+        }
+    }
+    drop(sends);
+    assert_eq!(rest(&mut receiver), [PAST]);
+    assert_eq!(room(&sender), 1, "everybody is gone");
+}
+
+#[test]
+fn a_channel_counts_past_two_to_the_sixteen() {
+    let (sender, mut receiver) = channel(PAST + 1);
+    for value in 0..=PAST {
+        assert_eq!(
+            sender.try_send(value),
+            Ok(()),
+            "{value} of {} places are taken",
+            PAST + 1
+        );
+    }
+    assert_eq!(
+        sender.try_send(0),
+        Err(TrySendError::Full(0)),
+        "all places are taken"
+    );
+    let senders: Vec<_> = (0..PAST).map(|_| sender.clone()).collect();
+    assert_eq!(rest(&mut receiver), (0..=PAST).collect::<Vec<_>>());
+    drop(senders);
+    assert_eq!(
+        receiver.try_recv(),
+        Err(TryRecvError::Empty),
+        "{PAST} clones of a sender are gone, and one is left"
+    );
+    drop(sender);
+    assert_eq!(receiver.try_recv(), Err(TryRecvError::Disconnected));
+}
+
+#[test]
+fn channels_stand_for_themselves() {
+    // One thread and one task, which waits in two channels at once; a third one lies where another was.
+    let task = Wakes::new();
+    for _ in 0..3 {
+        let (left, mut from_left) = full(1);
+        let (right, mut from_right) = full(1);
+        let mut sends = [Box::pin(left.send(1)), Box::pin(right.send(2))];
+        for send in &mut sends {
+            assert!(
+                poll_once(send.as_mut(), &task.waker()).is_pending(),
+                "{FULL}"
+            );
+        }
+        assert_eq!(from_right.try_recv(), Ok(0));
+        let [first, second] = &mut sends;
+        assert!(
+            poll_once(first.as_mut(), &task.waker()).is_pending(),
+            "a place became free in another channel"
+        );
+        assert_eq!(
+            poll_once(second.as_mut(), &task.waker()),
+            Poll::Ready(Ok(())),
+            "a place is free"
+        );
+        from_left.close();
+        assert_eq!(
+            poll_once(first.as_mut(), &task.waker()),
+            Poll::Ready(Err(SendError(1)))
+        );
+        assert_eq!(
+            right.try_send(3),
+            Err(TrySendError::Full(3)),
+            "another channel was closed"
+        );
+        drop(sends);
+        drop(left);
+        assert_eq!(from_right.try_recv(), Ok(2));
+        assert_eq!(
+            from_right.try_recv(),
+            Err(TryRecvError::Empty),
+            "the sender of another channel is gone"
+        );
+    }
+}
+
+/// A waker that panics when it is woken, without a word on stderr.
+struct Panics;
+
+impl Wake for Panics {
+    fn wake(self: Arc<Self>) {
+        resume_unwind(Box::new("a waker panics"));
+    }
+}
+
+/// Runs what wakes a waker that panics, in an executor that survives it.
+fn survive(run: impl FnOnce()) {
+    let _ = catch_unwind(AssertUnwindSafe(run));
+}
+
+/// Runs what a channel must still be able to do after the panic of somebody else's code.
+fn still(what: &str, run: impl FnOnce() -> bool) {
+    let outcome = catch_unwind(AssertUnwindSafe(run));
+    assert_eq!(
+        outcome.ok(),
+        Some(true),
+        "a waker or a value has panicked, and afterwards {what}: one bad task has broken the channel for all others"
+    );
+}
+
+#[test]
+fn a_waker_that_panics_breaks_nothing() {
+    let panics = Waker::from(Arc::new(Panics));
+    // One that waits for a value.
+    let (sender, mut receiver) = channel(1);
+    let mut recv = Box::pin(receiver.recv());
+    survive(|| assert!(poll_once(recv.as_mut(), &panics).is_pending(), "{EMPTY}"));
+    survive(|| _ = sender.try_send(1));
+    survive(|| drop(recv));
+    still("the value that was sent is lost", || {
+        receiver.try_recv() == Ok(1)
+    });
+    still("there is no place any more", || room(&sender) == 1);
+
+    // One that waits for a place.
+    let (sender, mut receiver) = full(1);
+    let mut send = Box::pin(sender.send(1));
+    assert!(poll_once(send.as_mut(), &panics).is_pending(), "{FULL}");
+    survive(|| _ = receiver.try_recv());
+    survive(|| drop(send));
+    still("its place is lost", || {
+        rest(&mut receiver);
+        room(&sender) == 1
+    });
+
+    // One that inherits a turn.
+    let (sender, mut receiver) = full(1);
+    let first = waiting(sender.send(1), FULL);
+    let mut second = Box::pin(sender.send(2));
+    assert!(poll_once(second.as_mut(), &panics).is_pending(), "{FULL}");
+    survive(|| _ = receiver.try_recv());
+    survive(|| drop(first));
+    survive(|| drop(second));
+    still("the turn is lost", || {
+        rest(&mut receiver);
+        room(&sender) == 1
+    });
+
+    // One that is told of the end.
+    for closes in [true, false] {
+        let (sender, mut receiver) = full(1);
+        let mut send = Box::pin(sender.send(1));
+        assert!(poll_once(send.as_mut(), &panics).is_pending(), "{FULL}");
+        if closes {
+            survive(|| receiver.close());
+            still("what was sent before the end is lost", || {
+                rest(&mut receiver) == [0]
+            });
+            survive(|| drop(receiver));
+        } else {
+            survive(|| drop(receiver));
+        }
+        survive(|| drop(send));
+        still("a channel without a receiver is not closed", || {
+            sender.try_send(2) == Err(TrySendError::Closed(2))
+        });
+    }
+}
+
+thread_local! {
+    static DROPPED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A value that counts its drop, and panics in it if it is to.
+struct Bad(bool);
+
+impl Drop for Bad {
+    fn drop(&mut self) {
+        DROPPED.set(DROPPED.get() + 1);
+        if self.0 {
+            resume_unwind(Box::new("a value panics"));
+        }
+    }
+}
+
+#[test]
+fn a_value_that_panics_when_it_is_dropped_breaks_nothing() {
+    DROPPED.set(0);
+    let (sender, receiver) = channel(3);
+    for panics in [false, true, false] {
+        assert!(sender.try_send(Bad(panics)).is_ok(), "there is a place");
+    }
+    let mut waits = waiting(sender.send(Bad(false)), FULL);
+    survive(|| drop(receiver));
+    assert_eq!(
+        DROPPED.get(),
+        3,
+        "the second of three values has panicked when the receiver went, and another one was not dropped: it leaks"
+    );
+    still("a task that waits for a place is not told", || {
+        waits.is_woken() && matches!(waits.run(), Poll::Ready(Err(SendError(_))))
+    });
+    still("a channel without a receiver is not closed", || {
+        matches!(sender.try_send(Bad(false)), Err(TrySendError::Closed(_)))
+    });
+
+    // A send that is dropped while it waits, and one whose turn has come.
+    for turn in [false, true] {
+        let (sender, mut receiver) = channel(1);
+        assert!(sender.try_send(Bad(false)).is_ok(), "there is a place");
+        let send = waiting(sender.send(Bad(true)), FULL);
+        if turn {
+            drop(receiver.try_recv());
+        }
+        survive(|| drop(send));
+        still("its place or its turn is lost", || {
+            drop(receiver.try_recv());
+            sender.try_send(Bad(false)).is_ok()
+        });
+    }
+
+    // A permit that is used when the receiver is gone.
+    let (sender, receiver) = channel(1);
+    let permit = at_once(sender.reserve(), "a place is free").expect("the channel is open");
+    drop(receiver);
+    survive(|| permit.send(Bad(true)));
+    still("a channel without a receiver is not closed", || {
+        matches!(sender.try_send(Bad(false)), Err(TrySendError::Closed(_)))
+    });
 }

@@ -1,15 +1,13 @@
 //! A semaphore of permits beside a queue of values, as tokio builds its channel: each is right by itself and knows nothing of
-//! the other. Who waits has a node of its own, whose state is an atomic; the values go through a list without a lock (the
-//! queue of Vyukov, from many to one), and the receiver is woken through a slot of its own.
+//! the other, and has a lock of its own. Who waits has a node, whose state is an atomic; the receiver is woken through a slot
+//! beside the two.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
-use std::ptr;
 use std::task::{Poll, Waker};
 
-use kata::cell::UnsafeCell;
 use kata::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
-use kata::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicUsize};
+use kata::sync::atomic::{AtomicU8, AtomicUsize};
 use kata::sync::{Arc, Mutex};
 
 /// The receiver is gone, or has closed the channel. The value comes back.
@@ -187,86 +185,19 @@ impl<T> Drop for Turn<'_, T> {
 
 // Values.
 
-struct Node<T> {
-    next: AtomicPtr<Node<T>>,
-    value: UnsafeCell<Option<T>>,
-}
-
-impl<T> Node<T> {
-    fn new(value: Option<T>) -> *mut Self {
-        Box::into_raw(Box::new(Self {
-            next: AtomicPtr::new(ptr::null_mut()),
-            value: UnsafeCell::new(value),
-        }))
-    }
-}
-
-/// From many to one. The oldest node is a dummy, whose value has been taken.
-struct List<T> {
-    newest: AtomicPtr<Node<T>>,
-    /// The receiver's alone.
-    oldest: UnsafeCell<*mut Node<T>>,
-}
-
-impl<T> List<T> {
-    fn new() -> Self {
-        let dummy = Node::new(None);
-        Self {
-            newest: AtomicPtr::new(dummy),
-            oldest: UnsafeCell::new(dummy),
-        }
-    }
-
-    fn push(&self, value: T) {
-        let node = Node::new(Some(value));
-        // AcqRel: the node before this one is initialised when its `next` is written, and this one when it is reached.
-        let before = self.newest.swap(node, AcqRel);
-        // SAFETY: a node is freed only when its successor has been linked, which happens here.
-        unsafe { (*before).next.store(node, Release) }; // pairs with the Acquire in `pop`
-    }
-
-    /// Only the receiver may call it. A value that is being linked does not count yet.
-    fn pop(&self) -> Option<T> {
-        self.oldest.with_mut(|oldest| {
-            // SAFETY: the receiver is alone here, and the oldest node is its own.
-            unsafe {
-                let dummy = *oldest;
-                let next = (*dummy).next.load(Acquire); // pairs with the Release in `push`
-                if next.is_null() {
-                    return None;
-                }
-                let value = (*next).value.with_mut(|value| (*value).take());
-                *oldest = next;
-                drop(Box::from_raw(dummy));
-                value
-            }
-        })
-    }
-}
-
-impl<T> Drop for List<T> {
-    fn drop(&mut self) {
-        while self.pop().is_some() {}
-        // SAFETY: nobody else is left, and the dummy is the last node.
-        self.oldest
-            .with_mut(|oldest| drop(unsafe { Box::from_raw(*oldest) }));
-    }
+struct Values<T> {
+    queue: VecDeque<T>,
+    /// The receiver has taken all there was, and nobody will come for more.
+    gone: bool,
 }
 
 struct Channel<T> {
     semaphore: Semaphore,
     capacity: usize,
-    list: List<T>,
+    values: Mutex<Values<T>>,
     receiver: Mutex<Option<Waker>>,
     senders: AtomicUsize,
-    gone: AtomicBool,
 }
-
-// SAFETY: values are moved from thread to thread, and the receiver's side of the list is used through `&mut Receiver`, or
-// with the lock of `receiver` by who comes after it.
-unsafe impl<T: Send> Send for Channel<T> {}
-// SAFETY: as above.
-unsafe impl<T: Send> Sync for Channel<T> {}
 
 impl<T> Channel<T> {
     fn wake_receiver(&self) {
@@ -283,15 +214,18 @@ impl<T> Channel<T> {
     }
 
     fn idle(&self) -> bool {
-        // Acquire: pairs with the Release in a sender's drop: all it has sent is in the list.
+        // Acquire: pairs with the Release in a sender's drop: all it has sent is in the queue.
         self.senders.load(Acquire) == 0
             || (self.semaphore.queue.lock().unwrap().closed
                 && self.semaphore.permits() == self.capacity)
     }
 
-    /// Only the receiver may call it.
+    fn pop(&self) -> Option<T> {
+        self.values.lock().unwrap().queue.pop_front()
+    }
+
     fn take(&self) -> Result<T, TryRecvError> {
-        if let Some(value) = self.list.pop() {
+        if let Some(value) = self.pop() {
             self.semaphore.release();
             return Ok(value);
         }
@@ -299,30 +233,19 @@ impl<T> Channel<T> {
             return Err(TryRecvError::Empty);
         }
         // Something may have come in before the last of them went.
-        let value = self.list.pop().ok_or(TryRecvError::Disconnected)?;
+        let value = self.pop().ok_or(TryRecvError::Disconnected)?;
         self.semaphore.release();
         Ok(value)
     }
 
     fn send(&self, value: T) {
-        self.list.push(value);
+        let mut values = self.values.lock().unwrap();
+        if values.gone {
+            return; // The lock is released, and then `value` is dropped.
+        }
+        values.queue.push_back(value);
+        drop(values);
         self.wake_receiver();
-        // Acquire: pairs with the Release in the receiver's drop, which has emptied the list before.
-        if self.gone.load(Acquire) {
-            self.clear();
-        }
-    }
-
-    /// Empties the list when the receiver is gone. One at a time.
-    fn clear(&self) {
-        loop {
-            let guard = self.receiver.lock().unwrap();
-            let value = self.list.pop();
-            drop(guard);
-            if value.is_none() {
-                return;
-            }
-        }
     }
 }
 
@@ -331,10 +254,12 @@ pub fn channel<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
     let channel = Arc::new(Channel {
         semaphore: Semaphore::new(capacity),
         capacity,
-        list: List::new(),
+        values: Mutex::new(Values {
+            queue: VecDeque::new(),
+            gone: false,
+        }),
         receiver: Mutex::new(None),
         senders: AtomicUsize::new(1),
-        gone: AtomicBool::new(false),
     });
     (
         Sender {
@@ -422,8 +347,19 @@ pub struct Receiver<T> {
     channel: Arc<Channel<T>>,
 }
 
+/// Takes the waker of a `recv` out of the channel, however the `recv` ends.
+struct Waits<'a>(&'a Mutex<Option<Waker>>);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        let waker = self.0.lock().unwrap().take();
+        drop(waker);
+    }
+}
+
 impl<T> Receiver<T> {
     pub async fn recv(&mut self) -> Option<T> {
+        let _waits = Waits(&self.channel.receiver);
         poll_fn(|context| {
             let mut waker = Some(context.waker().clone());
             let mut slot = self.channel.receiver.lock().unwrap();
@@ -451,8 +387,10 @@ impl<T> Receiver<T> {
 impl<T> Drop for Receiver<T> {
     fn drop(&mut self) {
         self.channel.semaphore.close();
-        // Release: pairs with the Acquire in `send`. From here on, who sends clears up after itself, with the lock.
-        self.channel.gone.store(true, Release);
-        self.channel.clear();
+        let mut values = self.channel.values.lock().unwrap();
+        values.gone = true;
+        let left = std::mem::take(&mut values.queue);
+        drop(values);
+        drop(left);
     }
 }
