@@ -1,13 +1,16 @@
 //! What the compiler lets a user of `par_map` and `join` do.
 //!
-//! Decides that the signatures ask for no more than they need: each check is a use that one bound too many would refuse.
-//! If this file does not compile, look at what the error asks for: your signature has become stricter than the stub's.
-//! Does not decide whether they ask for enough. In safe code the compiler sees to it; whoever writes `unsafe` must.
+//! Decides that the signatures ask for no more than they need: each check but the last two is a use that one bound too
+//! many would refuse. If this file does not compile, look at what the error asks for: your signature has become stricter
+//! than the stub's. Decides as well that they ask for enough, by programs that must not compile, and whether the work is
+//! done when it is compiled as users ship it.
+//! Does not decide what `unsafe` code inside of the functions does.
 
 use std::cell::Cell;
 use std::sync::{Mutex, MutexGuard};
 
 use fork_join::{join, par_map};
+use kata::check::Compiler;
 
 /// A type that can do nothing.
 struct Plain(u32);
@@ -59,4 +62,76 @@ fn join_consumes_what_it_is_given_and_lends_what_it_borrows() {
     assert_eq!(moved, "moved");
     join(|| left.push(100), || right.push(200));
     assert_eq!((left, right), (vec![1, 10, 100], vec![2, 200]));
+}
+
+#[test]
+fn what_may_not_change_threads_is_refused() {
+    assert_eq!(par_map(&[1], 1, |number| *number), [1]);
+    Compiler::new("fork_join", env!("CARGO_MANIFEST_DIR"))
+        .accepts(
+            "par_map(&[1], 2, |n| std::sync::Arc::new(*n)); join(|| std::sync::Arc::new(1), || std::sync::Arc::new(2));",
+            "a result that may change threads is refused",
+        )
+        .rejects(
+            "E0277",
+            "par_map(&[1], 2, |n| std::rc::Rc::new(*n));",
+            "safe code gets an `Rc` that another thread has made and may have kept a clone of: its plain counter is a data \
+             race, then a use after free. `R: Send` is missing",
+        )
+        .rejects(
+            "E0277",
+            "join(|| std::rc::Rc::new(1), || ());",
+            "safe code gets an `Rc` of another thread: `A: Send` is missing",
+        )
+        .rejects(
+            "E0277",
+            "join(|| (), || std::rc::Rc::new(1));",
+            "safe code gets an `Rc` of another thread: `B: Send` is missing",
+        )
+        .rejects(
+            "E0277",
+            "par_map(&[std::cell::Cell::new(1)], 2, |cell| cell.get());",
+            "two workers look into one `Cell` at once if it is among the items twice, by reference: `T: Sync` is missing",
+        )
+        .rejects(
+            "E0277",
+            "let sum = std::cell::Cell::new(0); par_map(&[1, 2], 2, |n| sum.set(sum.get() + n));",
+            "all workers write to one `Cell`: `f` must be `Sync`",
+        )
+        .rejects(
+            "E0277",
+            "let shared = std::rc::Rc::new(1); let other = shared.clone(); join(move || drop(shared), || ()); drop(other);",
+            "an `Rc` is dropped on two threads at once: `a` must be `Send`",
+        )
+        .rejects(
+            "E0277",
+            "let shared = std::rc::Rc::new(1); let other = shared.clone(); join(|| (), move || drop(shared)); drop(other);",
+            "an `Rc` is dropped on two threads at once: `b` must be `Send`",
+        )
+        .rejects(
+            "E0499",
+            "let mut list = vec![1]; join(|| list.push(2), || list.push(3));",
+            "two threads write to one vector",
+        )
+        .rejects(
+            "E0597",
+            "let kept; { let text = String::new(); kept = join(|| text.as_str(), || ()).0; } kept.len();",
+            "a result outlives what it borrows from",
+        )
+        .run();
+}
+
+#[test]
+fn an_optimised_program_does_the_work_as_well() {
+    Compiler::new("fork_join", env!("CARGO_MANIFEST_DIR")).run_optimised(
+        "let items: Vec<u64> = (0..10_000).collect(); \
+         for workers in [1, 2, 3, 7] { assert_eq!(par_map(&items, workers, |n| n + 1), (1..=10_000).collect::<Vec<_>>()); } \
+         fn sum(n: &[u64]) -> u64 { if n.len() < 1_000 { return n.iter().sum(); } let (a, b) = n.split_at(n.len() / 2); \
+             let (a, b) = join(|| sum(a), || sum(b)); a + b } \
+         assert_eq!(sum(&items), 49_995_000); \
+         std::panic::set_hook(Box::new(|_| {})); \
+         assert!(std::panic::catch_unwind(|| par_map(&[1], 0, |n| *n)).is_err(), \"0 workers\"); \
+         let panic = std::panic::catch_unwind(|| par_map(&[1, 2, 3], 3, |n| if *n == 2 { std::panic::panic_any(7_u8) })); \
+         assert_eq!(panic.unwrap_err().downcast_ref(), Some(&7_u8));",
+    );
 }

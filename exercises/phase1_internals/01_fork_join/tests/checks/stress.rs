@@ -1,12 +1,17 @@
 //! Calls that meet each other on real threads.
 //!
 //! Decides whether calls really run at the same time, and on how many threads: a call waits until others have come as
-//! far as itself, which they never do if they are to run after it.
+//! far as itself, which they never do if they are to run after it. Where threads are counted, they are counted by what each
+//! leaves behind, and where an item may be drawn twice, so many are drawn that it happens.
 //! Does not decide how fast any of it is. A meeting that does not come about is given up after some seconds, so that the
 //! check fails instead of hanging; no verdict depends on time otherwise.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::process::Command;
+use std::sync::atomic::{
+    AtomicBool, AtomicU8, AtomicUsize,
+    Ordering::{AcqRel, Acquire, Relaxed},
+};
 use std::sync::{Condvar, Mutex};
 use std::thread;
 use std::time::Duration;
@@ -57,6 +62,7 @@ impl Meeting {
 #[case::two(2, 2)]
 #[case::eight(8, 8)]
 #[case::fewer_items_than_workers(3, 8)]
+#[case::more_than_a_small_array_holds(40, 40)]
 fn every_item_gets_a_worker_of_its_own_if_there_are_enough(
     #[case] items: usize,
     #[case] workers: usize,
@@ -201,5 +207,219 @@ fn callers_do_not_disturb_each_other() {
                 );
             }
         },
+    );
+}
+
+#[test]
+fn every_item_is_drawn_once_however_many_draw() {
+    const ITEMS: usize = 200_000;
+    let items: Vec<usize> = (0..ITEMS).collect();
+    for round in 0..10 {
+        let calls: Vec<_> = items.iter().map(|_| AtomicU8::new(0)).collect();
+        let results = par_map(&items, 4, |&item| {
+            calls[item].fetch_add(1, Relaxed);
+            item
+        });
+        for (item, calls) in calls.iter().enumerate() {
+            let calls = calls.load(Relaxed);
+            assert_eq!(
+                calls, 1,
+                "round {round}: `f` was called {calls} times for item {item} of {ITEMS}: two workers have taken the same one, \
+                 or none has. What `f` does may cost money"
+            );
+        }
+        assert!(
+            results == items,
+            "round {round}: {ITEMS} results, and some are missing or belong to another item"
+        );
+    }
+}
+
+/// How many threads this process has ever started, as `std` counts them.
+fn started() -> usize {
+    let probe = thread::spawn(|| format!("{:?}", thread::current().id()));
+    let id = probe.join().unwrap();
+    let digits: String = id.chars().filter(char::is_ascii_digit).collect();
+    digits
+        .parse()
+        .expect("the identity of a thread is a number that counts up")
+}
+
+/// Runs `check`, which is the test of that name, in a process of its own: nobody else starts threads there. `limit` is what
+/// a shell has to say before.
+fn in_a_process_of_its_own(name: &str, limit: &str, check: impl FnOnce()) {
+    const ALONE: &str = "KATA_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return check();
+    }
+    let mut command = if limit.is_empty() {
+        Command::new(std::env::current_exe().unwrap())
+    } else {
+        let mut shell = Command::new("sh");
+        shell
+            .arg("-c")
+            .arg(format!("{limit} && exec \"$0\" \"$@\""));
+        shell.arg(std::env::current_exe().unwrap());
+        shell
+    };
+    let child = command
+        .args([
+            "--exact",
+            "--test-threads=1",
+            &format!("checks::stress::{name}"),
+        ])
+        .env(ALONE, "1")
+        .output()
+        .expect("this binary can be started again");
+    let said = String::from_utf8_lossy(&child.stdout).into_owned();
+    assert!(
+        child.status.success() && said.contains("1 passed"),
+        "{said}{}",
+        String::from_utf8_lossy(&child.stderr)
+    );
+}
+
+#[test]
+fn no_more_threads_are_started_than_there_are_items() {
+    in_a_process_of_its_own(
+        "no_more_threads_are_started_than_there_are_items",
+        "",
+        || {
+            for (items, workers) in [(0, 4), (1, 16), (3, 32), (5, 200), (20, 3)] {
+                let items: Vec<usize> = (0..items).collect();
+                let before = started();
+                par_map(&items, workers, |_| ());
+                let threads = started() - before - 1;
+                let most = items.len().min(workers);
+                assert!(
+                    threads <= most,
+                    "{threads} threads were started for {} items and {workers} workers: starting a thread costs more than \
+                     most calls",
+                    items.len()
+                );
+            }
+            let before = started();
+            join(|| (), || ());
+            let threads = started() - before - 1;
+            assert!(
+                threads <= 2,
+                "{threads} threads were started for two closures"
+            );
+        },
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn nobody_is_left_behind_if_there_is_no_thread_to_be_had() {
+    // Stacks of 300 MiB in a process of 1 GiB: one or two threads can be started, and no third.
+    const STACK: usize = 300 << 20;
+    const KIBIBYTES: usize = 1 << 20;
+    par_map(&[0], 1, |number| *number);
+    in_a_process_of_its_own(
+        "nobody_is_left_behind_if_there_is_no_thread_to_be_had",
+        &format!("ulimit -v {KIBIBYTES} && export RUST_MIN_STACK={STACK}"),
+        || {
+            // Statics, and a closure without captures: who is left behind has them, whatever becomes of the caller.
+            static AT_WORK: AtomicUsize = AtomicUsize::new(0);
+            static PANICKING: AtomicBool = AtomicBool::new(false);
+            static OVER: AtomicBool = AtomicBool::new(false);
+            std::panic::set_hook(Box::new(|_| PANICKING.store(true, Relaxed)));
+            fn wait_a_while(until: &AtomicBool, times: usize) {
+                for _ in 0..times {
+                    if until.load(Relaxed) {
+                        break;
+                    }
+                    thread::yield_now();
+                }
+            }
+            let items: Vec<usize> = (0..20).collect();
+            let outcome = std::panic::catch_unwind(|| {
+                par_map(&items, items.len(), |_| {
+                    AT_WORK.fetch_add(1, AcqRel);
+                    // Not before the start has failed; whoever can do with fewer threads does not panic.
+                    wait_a_while(&PANICKING, 500_000);
+                    wait_a_while(&OVER, 20_000);
+                    AT_WORK.fetch_sub(1, AcqRel);
+                })
+            });
+            // A thread that was started may not have come to its call yet.
+            for _ in 0..20_000 {
+                if AT_WORK.load(Relaxed) > 0 {
+                    break;
+                }
+                thread::yield_now();
+            }
+            let left = AT_WORK.load(Acquire);
+            OVER.store(true, Relaxed);
+            drop(std::panic::take_hook());
+            assert_eq!(
+                left,
+                0,
+                "the system had no thread to spare for one of the workers, par_map is over ({}), and {left} calls of `f` are \
+                 still running: they use what the caller is about to free",
+                if outcome.is_ok() {
+                    "it returned"
+                } else {
+                    "it panicked"
+                }
+            );
+        },
+    );
+}
+
+/// Keeps the calling thread, and those that it starts, on one processor.
+#[cfg(target_os = "linux")]
+fn on_one_processor() {
+    unsafe extern "C" {
+        fn sched_getaffinity(thread: i32, size: usize, set: *mut u8) -> i32;
+        fn sched_setaffinity(thread: i32, size: usize, set: *const u8) -> i32;
+    }
+    let mut allowed = [0_u8; 128];
+    // SAFETY: the set is as long as is said, and 0 is the calling thread.
+    let found = unsafe { sched_getaffinity(0, allowed.len(), allowed.as_mut_ptr()) };
+    assert_eq!(
+        found, 0,
+        "the processors of this thread cannot be asked for"
+    );
+    let byte = allowed
+        .iter()
+        .position(|byte| *byte != 0)
+        .expect("a processor");
+    let mut one = [0_u8; 128];
+    one[byte] = 1 << allowed[byte].trailing_zeros();
+    // SAFETY: as above.
+    let set = unsafe { sched_setaffinity(0, one.len(), one.as_ptr()) };
+    assert_eq!(set, 0, "this thread cannot be kept on one processor");
+    assert_eq!(
+        thread::available_parallelism().map(usize::from).ok(),
+        Some(1)
+    );
+}
+
+#[test]
+#[cfg(target_os = "linux")]
+fn one_processor_is_enough() {
+    on_one_processor();
+    let meeting = Meeting::new();
+    let meet = || {
+        meeting.advance();
+        meeting.wait_for(2)
+    };
+    assert_eq!(
+        join(meet, meet),
+        (true, true),
+        "two closures waited for each other on a machine with one processor, in vain: a program that works on the laptop \
+         hangs in a small container"
+    );
+    let meeting = Meeting::new();
+    let met = par_map(&[1, 2, 3], 3, |_| {
+        meeting.advance();
+        meeting.wait_for(3)
+    });
+    assert_eq!(
+        met, [true; 3],
+        "three calls waited for each other on a machine with one processor, in vain: the number of workers is what the \
+         caller said, and not how many processors there are"
     );
 }

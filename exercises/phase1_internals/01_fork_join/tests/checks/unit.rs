@@ -189,6 +189,75 @@ fn results_are_dropped_if_another_call_panics() {
     }
 }
 
+/// A result whose drop takes a while.
+struct Slow<'a> {
+    begun: &'a AtomicUsize,
+    ended: &'a AtomicUsize,
+    over: &'a AtomicBool,
+}
+
+impl Drop for Slow<'_> {
+    fn drop(&mut self) {
+        self.begun.fetch_add(1, Relaxed);
+        for _ in 0..A_WHILE {
+            if self.over.load(Relaxed) {
+                break;
+            }
+            thread::yield_now();
+        }
+        self.ended.fetch_add(1, Release);
+    }
+}
+
+#[test]
+fn a_panic_waits_for_the_drops_of_what_was_done() {
+    // Never freed: whoever is not waited for goes on using it.
+    let [begun, ended]: [&'static AtomicUsize; 2] =
+        [0, 0].map(|zero| &*Box::leak(Box::new(AtomicUsize::new(zero))));
+    let over: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
+    par_map(&[0], 1, |number| *number);
+    let made = AtomicUsize::new(0);
+    // More items than workers: each worker has something in hand when one of its calls panics.
+    let items: Vec<usize> = (0..12).collect();
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        par_map(&items, 3, |&number| {
+            if made.load(Relaxed) >= 3 {
+                trouble(number);
+            }
+            made.fetch_add(1, Relaxed);
+            Slow { begun, ended, over }
+        })
+    }));
+    let (made, ended) = (made.load(Relaxed), ended.load(Acquire));
+    over.store(true, Relaxed);
+    assert!(outcome.is_err(), "some calls panicked");
+    assert_eq!(
+        ended,
+        made,
+        "{made} results were made and then a call panicked. par_map is over, and {} of them are not dropped yet: a worker \
+         has said that it is done while it was still dropping what it had in hand, and that may use what the caller frees",
+        made - ended
+    );
+}
+
+#[test]
+fn results_may_be_of_any_size() {
+    let items: Vec<usize> = (0..50).collect();
+    assert_eq!(par_map(&items, 4, |_| ()), [(); 50]);
+    assert_eq!(par_map(&[(); 50], 4, |()| 7), [7; 50]);
+    let large = par_map(&items, 4, |&number| [number; 300]);
+    assert!(
+        large
+            .iter()
+            .zip(0..)
+            .all(|(row, number)| *row == [number; 300]),
+        "large results are mixed up"
+    );
+    let drops = Drops::new();
+    drop(par_map(&items, 4, |&number| drops.token(number)));
+    drops.assert_each_dropped_once();
+}
+
 #[test]
 fn join_gives_each_result_to_its_place() {
     let text = "fork and join".to_owned();

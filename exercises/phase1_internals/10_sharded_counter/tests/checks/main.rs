@@ -1,6 +1,8 @@
 //! The checks of `sharded_counter`, a file a kind. The world decides which of them are built.
 
 #[cfg(not(feature = "shuttle"))]
+mod compile;
+#[cfg(not(feature = "shuttle"))]
 mod property;
 #[cfg(not(feature = "shuttle"))]
 mod stress;
@@ -13,3 +15,8 @@ mod bench;
 mod non_blocking;
 #[cfg(feature = "shuttle")]
 mod shuttle;
+
+/// Counts what a counter asks of the heap. Its counts are no help to the additions: these go nowhere near the allocator.
+#[cfg(not(feature = "shuttle"))]
+#[global_allocator]
+static ALLOCATOR: kata::check::Counting = kata::check::Counting;

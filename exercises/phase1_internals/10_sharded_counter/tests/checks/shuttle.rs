@@ -4,7 +4,7 @@
 //! Does not decide orderings: here every atomic access is sequentially consistent. (A counter needs none: what a thread
 //! may conclude about *other* memory from a number is nothing.) Does not decide everything: it samples.
 
-use kata::check::randomized;
+use kata::check::{Randomized, randomized};
 use kata::sync::Arc;
 use kata::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use kata::thread;
@@ -135,5 +135,75 @@ fn readers_do_not_disturb_each_other() {
                 "nobody adds anything, and readers see different numbers: one takes away what another wants to read"
             );
         }
+    });
+}
+
+#[test]
+fn a_reset_at_rest_takes_everything() {
+    randomized(|| {
+        let counter = Arc::new(Counter::with_shards(3));
+        for _ in 0..2 {
+            let threads: Vec<_> = [1, 10, 100, 1_000]
+                .into_iter()
+                .map(|amount| {
+                    let counter = counter.clone();
+                    thread::spawn(move || counter.add(amount))
+                })
+                .collect();
+            for thread in threads {
+                thread.join().unwrap();
+            }
+            let taken = counter.reset_sum();
+            assert_eq!(
+                (taken, counter.sum()),
+                (1_111, 0),
+                "all threads are done, and a reset has not taken out what they have added (a digit for each): a report is \
+                 short of what it should say"
+            );
+        }
+    });
+}
+
+#[test]
+fn many_threads_lose_nothing() {
+    // More than any small array holds.
+    Randomized::new().schedules(30).run(|| {
+        const THREADS: u64 = 20;
+        let counter = Arc::new(Counter::with_shards(12));
+        let threads: Vec<_> = (0..THREADS)
+            .map(|_| {
+                let counter = counter.clone();
+                thread::spawn(move || counter.add(1))
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(counter.reset_sum(), THREADS, "all threads are done: exact");
+    });
+}
+
+#[test]
+fn an_addition_that_loses_every_race_is_made() {
+    // One thread adds once, among ninety additions of others to the same word.
+    Randomized::new().schedules(300).run(|| {
+        const OTHERS: u64 = 3;
+        const EACH: u64 = 30;
+        let counter = Arc::new(Counter::with_shards(1));
+        let threads: Vec<_> = (0..=OTHERS)
+            .map(|thread| {
+                let counter = counter.clone();
+                let times = if thread == 0 { 1 } else { EACH };
+                thread::spawn(move || (0..times).for_each(|_| counter.add(1)))
+            })
+            .collect();
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        assert_eq!(
+            counter.sum(),
+            OTHERS * EACH + 1,
+            "four threads share a shard, and an addition was given up: it had lost the race for its word too often"
+        );
     });
 }

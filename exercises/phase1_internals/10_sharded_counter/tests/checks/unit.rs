@@ -7,8 +7,8 @@
 use std::panic::catch_unwind;
 use std::thread;
 
-use kata::check::Drops;
 use kata::check::mesi::{Mesi, line_of};
+use kata::check::{Drops, allocations_in};
 use rstest::rstest;
 use sharded_counter::{CachePadded, Counter};
 
@@ -228,4 +228,68 @@ fn shards_share_no_line(#[case] shards: usize) {
              together, and on some ARM cores it is the same line"
         );
     }
+}
+
+#[test]
+fn a_counter_that_is_gone_leaves_no_shards_behind() {
+    const COUNTERS: usize = 1_000;
+    const SHARDS: usize = 8;
+    /// For what a thread may remember of a counter: a few words. The shards of one are a thousand bytes.
+    const EACH: isize = 128;
+    let make = || {
+        let counter = Counter::with_shards(SHARDS);
+        counter.add(1);
+        assert_eq!(counter.reset_sum(), 1);
+    };
+    make();
+    let ((), count) = allocations_in(|| (0..COUNTERS).for_each(|_| make()));
+    assert!(
+        count.live_bytes <= EACH * COUNTERS.cast_signed(),
+        "{COUNTERS} counters have come and gone, and {} bytes were not given back: a server that makes one for each \
+         connection runs out of memory",
+        count.live_bytes
+    );
+}
+
+#[test]
+fn counting_does_not_allocate() {
+    let counter = Counter::with_shards(8);
+    counter.add(1); // What a thread sets up once does not count.
+    let ((), count) = allocations_in(|| {
+        for _ in 0..1_000 {
+            counter.add(1);
+            counter.sum();
+            counter.reset_sum();
+        }
+    });
+    assert_eq!(
+        count.allocations, 0,
+        "1,000 additions, sums and resets went to the allocator: it has locks of its own, and takes longer than all the rest"
+    );
+}
+
+#[test]
+fn counts_go_past_any_small_number() {
+    let counter = Counter::with_shards(2);
+    for _ in 0..70_000 {
+        counter.add(1);
+    }
+    counter.add(u64::from(u32::MAX));
+    assert_eq!(
+        counter.sum(),
+        70_000 + u64::from(u32::MAX),
+        "a count is a number of 64 bits, also in a shard"
+    );
+}
+
+#[test]
+fn threads_may_come_and_go_without_end() {
+    // More than fit into a byte, each for a moment.
+    let counter = Counter::with_shards(5);
+    for _ in 0..300 {
+        thread::scope(|scope| {
+            scope.spawn(|| counter.add(1));
+        });
+    }
+    assert_eq!(counter.sum(), 300, "300 threads have counted once each");
 }

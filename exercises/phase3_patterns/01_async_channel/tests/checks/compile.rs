@@ -1,7 +1,8 @@
 //! What the compiler lets a user of the channel do.
 //!
-//! Decides which handles and futures may move to other threads, and that there is one receiver. These are promises made in
-//! types: no run of any program can show that it was right to make them.
+//! Decides which handles and futures may move to other threads, that there is one receiver, and which programs with
+//! references compile. These are promises made in types: no run of any program can show that it was right to make them.
+//! Decides as well whether the channel works when it is compiled as users ship it.
 //! Does not ask whether a receiver is `Sync`, or whether futures are `Unpin`: both answers are right.
 //! Does not decide anything about how the channel behaves.
 
@@ -11,26 +12,8 @@ use std::rc::Rc;
 use std::sync::MutexGuard;
 
 use async_channel::{Permit, Receiver, Sender, channel};
-
-/// Whether a type implements a trait, as a `bool`: a wrong bound then fails one named test instead of the build.
-///
-/// An associated constant of the type itself, which exists if the bound holds, goes before one of a trait.
-macro_rules! implements {
-    ($type:ty: $bound:path) => {{
-        #[allow(dead_code)] // One of the two answers is never read.
-        trait Otherwise {
-            const ANSWER: bool = false;
-        }
-        impl<T: ?Sized> Otherwise for T {}
-
-        struct Probe<T: ?Sized>(PhantomData<T>);
-        #[allow(dead_code)]
-        impl<T: ?Sized + $bound> Probe<T> {
-            const ANSWER: bool = true;
-        }
-        <Probe<$type>>::ANSWER
-    }};
-}
+use kata::check::Compiler;
+use kata::implements;
 
 /// Stands for the type of a value, for types that have no name.
 struct Of<T>(PhantomData<T>);
@@ -152,10 +135,6 @@ fn futures_move_to_other_threads() {
 }
 
 #[test]
-#[expect(
-    clippy::needless_borrow,
-    reason = "the reference is what lets the method for all types come second"
-)]
 fn futures_stay_where_their_values_must_stay() {
     let (sender, mut receiver) = channel::<Rc<u32>>(1);
     let send = (&Of::value(&sender.send(Rc::new(1)))).is_send();
@@ -166,5 +145,75 @@ fn futures_stay_where_their_values_must_stay() {
         (false, false, false),
         "safe code can move one of these futures (send, reserve, recv) to another thread, and with it an `Rc`: its plain \
          counter is a data race, then a use after free"
+    );
+}
+
+#[test]
+fn references_end_when_they_must() {
+    there_is_a_channel();
+    Compiler::new("async_channel", env!("CARGO_MANIFEST_DIR"))
+        .accepts(
+            "let text = String::new(); let (sender, mut receiver) = channel(1); sender.try_send(text.as_str()).ok(); \
+             receiver.try_recv().ok();",
+            "no reference can be sent, not even to a value that outlives the channel",
+        )
+        .rejects(
+            "E0597",
+            "let (sender, mut receiver) = channel(1); { let text = String::new(); sender.try_send(text.as_str()).ok(); } \
+             receiver.try_recv().ok();",
+            "safe code sends a reference to a local variable, and the receiver reads freed memory",
+        )
+        .accepts(
+            "fn put<'a>(sender: &Sender<&'a str>, text: &'a str) { sender.try_send(text).ok(); } let text = String::new(); \
+             let (sender, mut receiver) = channel(1); put(&sender, &text); receiver.try_recv().ok();",
+            "a sender cannot be lent to a function",
+        )
+        .rejects(
+            "E0597",
+            "fn put<'a>(sender: &Sender<&'a str>, text: &'a str) { sender.try_send(text).ok(); } \
+             let (sender, mut receiver) = channel(1); { let text = String::new(); put(&sender, &text); } \
+             receiver.try_recv().ok();",
+            "the compiler shortens a lifetime inside the sender's type: safe code sends a reference to a local variable, and \
+             the receiver reads freed memory. A sender takes in a `T`, so it must not be covariant in `T`",
+        )
+        .rejects(
+            "E0597",
+            "fn put<'a>(permit: Permit<'_, &'a str>, text: &'a str) { permit.send(text); } \
+             let (sender, mut receiver) = channel(1); { let text = String::new(); \
+             put(kata::future::block_on(sender.reserve()).ok().unwrap(), &text); } receiver.try_recv().ok();",
+            "the compiler shortens a lifetime inside the permit's type: safe code sends a reference to a local variable, and \
+             the receiver reads freed memory",
+        )
+        .rejects(
+            "E0505",
+            "let (sender, receiver) = channel(1); let permit = kata::future::block_on(sender.reserve()).ok().unwrap(); \
+             drop(sender); permit.send(1);",
+            "a permit outlives its sender, whose end the receiver has been told of: its value is lost",
+        )
+        .rejects(
+            "E0499",
+            "let (sender, mut receiver) = channel::<u8>(1); let first = receiver.recv(); let second = receiver.recv(); \
+             drop((first, second));",
+            "two tasks receive at once, and the channel keeps the waker of one of them",
+        )
+        .run();
+}
+
+#[test]
+fn an_optimised_channel_carries_values_as_well() {
+    Compiler::new("async_channel", env!("CARGO_MANIFEST_DIR")).run_optimised(
+        "let (sender, mut receiver) = channel(2); \
+         let sending: Vec<_> = (0..3).map(|_| { let sender = sender.clone(); std::thread::spawn(move || \
+             kata::future::block_on(async { for n in 0..2_000_u64 { sender.send(n).await.ok().unwrap(); } })) }).collect(); \
+         drop(sender); \
+         let sum = kata::future::block_on(async { let mut sum = 0; \
+             while let Some(n) = receiver.recv().await { sum += n; } sum }); \
+         for thread in sending { thread.join().unwrap(); } \
+         assert_eq!(sum, 3 * 1_999_000, \"values were lost or doubled\"); \
+         let (sender, mut receiver) = channel(1); \
+         assert_eq!((sender.try_send(1), sender.try_send(2)), (Ok(()), Err(TrySendError::Full(2)))); \
+         receiver.close(); \
+         assert_eq!(sender.try_send(3), Err(TrySendError::Closed(3))); \
+         assert_eq!((receiver.try_recv(), receiver.try_recv()), (Ok(1), Err(TryRecvError::Disconnected)));",
     );
 }
