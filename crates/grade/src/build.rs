@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use crate::course::{Package, World};
 use crate::error::{Error, Result};
+use crate::inputs::{self, Unit};
 use crate::process::{self, Confinement, End, Group};
 use crate::watch::Watch;
 
@@ -63,14 +64,24 @@ pub enum Built {
     DoesNotCompile(String),
 }
 
+/// What became of all packages, and what it was made from.
+#[derive(Debug, Default)]
+pub struct Outcome {
+    /// In their order: the program, what the compiler warned of, and what the package consists of.
+    pub packages: Vec<(Built, Vec<String>, Vec<Unit>)>,
+    /// What else below the workspace's folder was needed.
+    pub shared: Vec<Unit>,
+}
+
 /// Builds, and says for each package, in their order, what became of it.
 pub fn build(
     request: &Request<'_>,
     stopped: &dyn Fn() -> bool,
     watch: &dyn Watch,
 ) -> Result<Vec<Built>> {
-    let built = build_with_warnings(request, stopped, watch)?;
-    Ok(built.into_iter().map(|(built, _)| built).collect())
+    let outcome = build_with_units(request, stopped, watch)?;
+    let packages = outcome.packages.into_iter();
+    Ok(packages.map(|(built, ..)| built).collect())
 }
 
 /// As [`build`], with what the compiler warned of.
@@ -79,13 +90,26 @@ pub fn build_with_warnings(
     stopped: &dyn Fn() -> bool,
     watch: &dyn Watch,
 ) -> Result<Vec<(Built, Vec<String>)>> {
+    let outcome = build_with_units(request, stopped, watch)?;
+    let packages = outcome.packages.into_iter();
+    Ok(packages
+        .map(|(built, warnings, _)| (built, warnings))
+        .collect())
+}
+
+/// As [`build`], with what there is to know about what was built.
+pub fn build_with_units(
+    request: &Request<'_>,
+    stopped: &dyn Fn() -> bool,
+    watch: &dyn Watch,
+) -> Result<Outcome> {
     let buildable: Vec<&Package> = request
         .packages
         .iter()
         .copied()
         .filter(|package| missing_part(package, request.program).is_none())
         .collect();
-    let said = if buildable.is_empty() {
+    let mut said = if buildable.is_empty() {
         Said::default()
     } else {
         run(
@@ -96,22 +120,26 @@ pub fn build_with_warnings(
         )?
     };
 
-    let mut built = Vec::with_capacity(request.packages.len());
+    let mut packages = Vec::with_capacity(request.packages.len());
     for &package in request.packages {
         let dir = fs::canonicalize(&package.dir).unwrap_or_else(|_| package.dir.clone());
         let warnings = said.warnings.get(&dir).cloned().unwrap_or_default();
-        if let Some(binary) = said.binaries.get(&dir) {
-            built.push((Built::Binary(binary.clone()), warnings));
+        let built = if let Some(binary) = said.binaries.get(&dir) {
+            Built::Binary(binary.clone())
         } else if let Some(errors) = said.errors.get(&dir) {
-            built.push((Built::DoesNotCompile(errors.join("\n")), warnings));
+            Built::DoesNotCompile(errors.join("\n"))
         } else if let Some(part) = missing_part(package, request.program) {
-            let error = format!("{} has no {part}.", package.dir.display());
-            built.push((Built::DoesNotCompile(error), warnings));
+            Built::DoesNotCompile(format!("{} has no {part}.", package.dir.display()))
         } else {
             return Err(blame_someone_else(&said, package));
-        }
+        };
+        let units = said.units.remove(&dir).unwrap_or_default();
+        packages.push((built, warnings, units));
     }
-    Ok(built)
+    Ok(Outcome {
+        packages,
+        shared: said.units.into_values().flatten().collect(),
+    })
 }
 
 /// What cargo cannot do without. It would not even begin with the other packages, or say something misleading.
@@ -214,6 +242,7 @@ struct Said {
     binaries: HashMap<PathBuf, PathBuf>,
     errors: HashMap<PathBuf, Vec<String>>,
     warnings: HashMap<PathBuf, Vec<String>>,
+    units: HashMap<PathBuf, Vec<Unit>>,
     noise: String,
 }
 
@@ -225,6 +254,12 @@ struct Message {
     target: Option<MessageTarget>,
     executable: Option<PathBuf>,
     message: Option<Diagnostic>,
+    #[serde(default)]
+    package_id: String,
+    #[serde(default)]
+    filenames: Vec<PathBuf>,
+    #[serde(default)]
+    fresh: bool,
 }
 
 #[derive(Deserialize)]
@@ -325,6 +360,13 @@ impl Said {
         };
         let dir = message.manifest_path.parent().unwrap_or(Path::new(""));
         let dir = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_path_buf());
+        if message.reason == "compiler-artifact" && message.package_id.starts_with("path+") {
+            self.units.entry(dir.clone()).or_default().push(Unit {
+                package: inputs::package_name(&message.package_id).to_owned(),
+                fresh: message.fresh,
+                files: message.filenames,
+            });
+        }
         match (message.reason.as_str(), message.target, message.executable) {
             ("compiler-artifact", Some(target), Some(executable)) if target.is(program) => {
                 self.binaries.insert(dir, executable);

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::{self, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
@@ -15,7 +15,9 @@ use serde::{Deserialize, Serialize};
 use crate::course::{Package, World};
 use crate::digest::{self, Digest};
 use crate::error::{Error, Result};
+use crate::inputs::Inputs;
 use crate::judge::{TestResult, Verdict};
+use crate::lock::Checks;
 use crate::run::Settings;
 
 /// What is known about a package in one world.
@@ -40,9 +42,20 @@ impl WorldResult {
     }
 }
 
+/// What a result rests on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Basis {
+    /// Of all that is known before anything is built.
+    pub key: String,
+    /// The digests of the files that the compiler read, wherever they are.
+    pub read: BTreeMap<PathBuf, String>,
+    /// The environment variables that it looked at, and what they held.
+    pub environment: BTreeMap<String, Option<String>>,
+}
+
 #[derive(Serialize, Deserialize)]
 struct Record {
-    key: String,
+    basis: Basis,
     result: WorldResult,
 }
 
@@ -51,6 +64,7 @@ pub struct Cache {
     folder: PathBuf,
     common: Digest,
     local_crates: LocalCrates,
+    files: Mutex<BTreeMap<PathBuf, Option<String>>>,
 }
 
 impl Cache {
@@ -74,12 +88,18 @@ impl Cache {
             folder,
             common,
             local_crates: LocalCrates::read(root),
+            files: Mutex::default(),
         })
     }
 
     /// What a result for `package` depends on, for each world it can be built in. `tests` are folders that it takes
-    /// checks from.
-    pub fn keys(&self, package: &Package, tests: &[PathBuf]) -> Result<BTreeMap<World, String>> {
+    /// checks from, `expected` the tests that it has to have.
+    pub fn keys(
+        &self,
+        package: &Package,
+        tests: &[PathBuf],
+        expected: Option<&Checks>,
+    ) -> Result<BTreeMap<World, String>> {
         let unreadable = |error: io::Error| {
             Error::new(format!("`{}` cannot be read: {error}", package.name), "")
         };
@@ -94,22 +114,68 @@ impl Cache {
         let key = |&world: &World| {
             let mut key = content.clone();
             key.add(world.name());
+            for name in expected
+                .and_then(|checks| checks.get(&world))
+                .into_iter()
+                .flatten()
+            {
+                key.add(name);
+            }
             (world, key.finish())
         };
         Ok(package.worlds.iter().map(key).collect())
     }
 
-    /// The result stored under `key`.
+    /// Has everything looked at again: files may have changed.
+    pub fn look_again(&self) {
+        self.local_crates.forget();
+        self.files
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
+    /// What a result rests on whose key is `key`; nothing if a file is gone by now.
+    pub fn basis(&self, key: &str, inputs: Inputs) -> Option<Basis> {
+        let files = inputs.files.into_iter();
+        let read = files.map(|path| Some((path.clone(), self.digest(&path)?)));
+        Some(Basis {
+            key: key.to_owned(),
+            read: read.collect::<Option<_>>()?,
+            environment: inputs.environment,
+        })
+    }
+
+    /// The digest of a file, found out once.
+    fn digest(&self, path: &Path) -> Option<String> {
+        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(digest) = files.get(path) {
+            return digest.clone();
+        }
+        let digest = path.is_file().then(|| digest::file(path).ok()).flatten();
+        files.insert(path.to_path_buf(), digest.clone());
+        digest
+    }
+
+    /// The result stored for `key`, if what the compiler read for it is still the same.
     pub fn load(&self, package: &Package, world: World, key: &str) -> Option<WorldResult> {
         let text = fs::read(self.path(package, world)).ok()?;
-        let record: Record = serde_json::from_slice(&text).ok()?;
-        (record.key == key).then_some(record.result)
+        let Record { basis, result } = serde_json::from_slice(&text).ok()?;
+        let same_files = || {
+            let mut read = basis.read.iter();
+            read.all(|(path, digest)| self.digest(path).as_ref() == Some(digest))
+        };
+        let same_environment = || {
+            let mut variables = basis.environment.iter();
+            variables.all(|(name, value)| std::env::var(name).ok() == *value)
+        };
+        (basis.key == key && same_files() && same_environment()).then_some(result)
     }
 
     /// Stores a complete result. What cannot be stored will be found out again.
-    pub fn store(&self, package: &Package, world: World, key: &str, result: &WorldResult) {
+    pub fn store(&self, package: &Package, world: World, basis: Basis, result: &WorldResult) {
         let record = Record {
-            key: key.to_owned(),
+            basis,
             result: result.clone(),
         };
         let _ = self.replace(&self.path(package, world), &record);
@@ -206,6 +272,13 @@ impl LocalCrates {
         Ok(digest)
     }
 
+    fn forget(&self) {
+        self.digests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clear();
+    }
+
     /// `dir` and every folder of a crate that it is built with, directly or not.
     pub(crate) fn used_by(&self, dir: &Path) -> Vec<PathBuf> {
         let mut found = vec![dir.to_path_buf()];
@@ -220,7 +293,7 @@ impl LocalCrates {
                 for (name, value) in dependencies.into_iter().flatten() {
                     let own = value.get("path").and_then(toml::Value::as_str);
                     let path = own
-                        .map(|path| dir.join(path))
+                        .map(|path| without_detours(&dir.join(path)))
                         .or_else(|| self.shared.get(name).cloned());
                     if let Some(path) = path
                         && !found.contains(&path)
@@ -233,6 +306,21 @@ impl LocalCrates {
         }
         found
     }
+}
+
+/// The same place without `..`, as long as no link is on the way.
+fn without_detours(path: &Path) -> PathBuf {
+    let mut straight = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                straight.pop();
+            }
+            part => straight.push(part),
+        }
+    }
+    straight
 }
 
 fn read_table(path: &Path) -> Option<toml::Table> {

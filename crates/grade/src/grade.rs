@@ -1,24 +1,26 @@
 //! Grades the selected exercises: what is known already, then what has to be built and run.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
 
 use crate::build::{self, Built};
-use crate::cache::{Cache, WorldResult};
+use crate::cache::{Basis, Cache, WorldResult};
 use crate::course::{Course, Exercise, Package, Target, World};
 use crate::error::{Error, Result};
+use crate::inputs;
 use crate::judge::{Failure, TestResult, Verdict, plain_name};
-use crate::lock::{Entry, Lock};
+use crate::lock::{Checks, Entry, Lock};
 use crate::pool::{self, Job};
 use crate::process::Pauses;
 use crate::run::{self, Settings};
+use crate::settle;
 use crate::watch::Watch;
 
 /// What to grade, and how.
@@ -144,10 +146,22 @@ pub fn assess(
     let settings = workplace.settings(plan);
     let cache = Cache::open(workplace.folder.join("cache"), &course.root, &settings)?;
 
+    let edited_parts = match plan.target {
+        Target::Exercises => lock.edited_parts(&course.root),
+        Target::Solutions => Vec::new(),
+    };
+    let first_look = |exercise: &Exercise| {
+        let mut assessment = first_look(exercise, lock, plan.target)?;
+        if !assessment.untouched {
+            let edited = edited_parts.iter().map(|path| not_own(path, path));
+            assessment.edited.extend(edited);
+        }
+        Ok::<_, Error>(assessment)
+    };
     let mut assessments = Vec::with_capacity(course.exercises.len());
     let mut open = Vec::new();
     for (index, exercise) in course.exercises.iter().enumerate() {
-        let mut assessment = first_look(exercise, lock, plan.target)?;
+        let mut assessment = first_look(exercise)?;
         let package = course.package(exercise, plan.target);
         match package {
             _ if assessment.complete => {}
@@ -162,7 +176,17 @@ pub fn assess(
                 assessment.complete = true;
             }
             Some(package) => {
-                let work = Work::new(index, package, exercise, selected[index], plan, &cache)?;
+                let locked = lock.entry(exercise.phase.name, &exercise.folder);
+                let locked = locked.map(|entry| &entry.checks);
+                let work = Work::new(
+                    index,
+                    package,
+                    exercise,
+                    locked,
+                    selected[index],
+                    plan,
+                    &cache,
+                )?;
                 assessment.worlds = work.known.clone();
                 assessment.complete = work.is_complete();
                 if selected[index] && !assessment.complete {
@@ -174,10 +198,14 @@ pub fn assess(
     }
 
     for work in find_out(open, &course.root, &cache, &settings, watch)? {
-        let assessment = &mut assessments[work.index];
-        assessment.worlds = work.known;
-        assessment.complete = true;
-        assessment.renewed = true;
+        // What the tests are is said of those that were built just now.
+        let again = first_look(&course.exercises[work.index])?;
+        assessments[work.index] = Assessment {
+            worlds: work.known,
+            complete: true,
+            renewed: true,
+            ..again
+        };
     }
     Ok(assessments)
 }
@@ -210,25 +238,40 @@ pub(crate) fn first_look(exercise: &Exercise, lock: &Lock, target: Target) -> Re
         )
     })?;
     let own = format!("exercises/{}", exercise.path());
-    for (part, differs) in [
-        ("tests", found.tests != locked.tests),
-        ("Cargo.toml", found.manifest != locked.manifest),
-    ] {
-        if differs {
-            assessment.edited.push(format!(
-                "{part} is not the course's own; `git checkout -- {own}/{part}` brings that back"
-            ));
-        }
+    if found.tests != locked.tests {
+        let edited = not_own("tests", &format!("{own}/tests"));
+        assessment.edited.push(edited);
+    }
+    // Either may have cargo run whatever it likes, and spoil the builds of others.
+    let manifest_edited = found.manifest != locked.manifest;
+    if manifest_edited {
+        let edited = not_own("Cargo.toml", &format!("{own}/Cargo.toml"));
+        assessment.edited.push(edited);
+    }
+    let build_script = fs::symlink_metadata(exercise.package.dir.join("build.rs")).is_ok();
+    if build_script {
+        assessment.edited.push(format!(
+            "the course has no build.rs here, so nothing was built; `rm {own}/build.rs` removes it"
+        ));
     }
     assessment.untouched = found.stub == locked.stub;
-    assessment.complete = assessment.untouched;
+    assessment.complete = assessment.untouched || manifest_edited || build_script;
     Ok(assessment)
+}
+
+/// What to say of a part that an author has not written so; `path` is where it is below the course's root.
+fn not_own(part: &str, path: &str) -> String {
+    format!("{part} is not the course's own; `git checkout -- {path}` brings that back")
 }
 
 /// A package about which something has to be found out.
 struct Work {
     index: usize,
     package: Package,
+    /// The tests that have to run; nothing for a solution that no lock speaks of, whose tests are those that it has.
+    expected: Option<Checks>,
+    /// Folders that it takes checks from.
+    tests: Vec<PathBuf>,
     keys: BTreeMap<World, String>,
     known: BTreeMap<World, WorldResult>,
 }
@@ -238,6 +281,7 @@ impl Work {
         index: usize,
         package: Package,
         exercise: &Exercise,
+        expected: Option<&Checks>,
         selected: bool,
         plan: &Plan,
         cache: &Cache,
@@ -246,7 +290,7 @@ impl Work {
             Target::Exercises => Vec::new(),
             Target::Solutions => vec![exercise.package.dir.join("tests")],
         };
-        let keys = cache.keys(&package, &tests)?;
+        let keys = cache.keys(&package, &tests, expected)?;
         let mut known = BTreeMap::new();
         for (&world, key) in &keys {
             if plan.use_cache
@@ -259,6 +303,8 @@ impl Work {
         Ok(Self {
             index,
             package,
+            expected: expected.cloned(),
+            tests,
             keys,
             known,
         })
@@ -302,15 +348,11 @@ fn find_out(
         return Ok(open);
     }
     let running = Mutex::new(Running::default());
-    let packages: Vec<(Package, BTreeMap<World, String>)> = open
-        .iter()
-        .map(|work| (work.package.clone(), work.keys.clone()))
-        .collect();
+    let packages: Vec<Package> = open.iter().map(|work| work.package.clone()).collect();
     let finished = |place: Place, result: TestResult| {
         let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(tests) = running.finish(place, result) {
-            let (package, keys) = &packages[place.work];
-            cache.store(package, place.world, &keys[&place.world], &tests);
+        if let Some((basis, tests)) = running.finish(place, result) {
+            cache.store(&packages[place.work], place.world, basis, &tests);
         }
     };
     pool::run_jobs(settings, watch, &finished, |jobs| {
@@ -358,19 +400,31 @@ fn build_and_queue(
         packages: &packages,
         environment: &[],
     };
-    let built = build::build(&request, &|| settings.stopped(), watch)?;
+    let built = settle::build(&request, &settings.reports, &|| settings.stopped(), watch)?;
+    cache.look_again();
 
-    for (index, built) in indices.into_iter().zip(built) {
+    for (index, settled) in indices.into_iter().zip(built) {
         let work = &mut open[index];
-        let binary = match built {
+        let expected = work.expected.as_ref();
+        let keys = cache.keys(&work.package, &work.tests, expected)?;
+        let basis = settled
+            .inputs
+            .and_then(|inputs| cache.basis(&keys[&world], inputs));
+        let store = |work: &mut Work, basis: Option<Basis>, result: WorldResult| {
+            if let Some(basis) = basis {
+                cache.store(&work.package, world, basis, &result);
+            }
+            work.known.insert(world, result);
+        };
+        let binary = match settled.built {
             Built::Binary(binary) => binary,
             Built::DoesNotCompile(errors) => {
-                let result = WorldResult::DoesNotCompile(errors);
-                cache.store(&work.package, world, &work.keys[&world], &result);
-                work.known.insert(world, result);
+                store(work, basis, WorldResult::DoesNotCompile(errors));
                 continue;
             }
         };
+        // A program that somebody builds again while it is tested may be another one.
+        let stamp = Stamp::of(&binary);
         let names = match run::list(settings, &work.package, &binary)? {
             Ok(names) => names,
             Err(explanation) => {
@@ -382,16 +436,27 @@ fn build_and_queue(
                 continue;
             }
         };
+        let (names, others) = match &work.expected {
+            None => (names, Vec::new()),
+            Some(expected) => compare(names, expected.get(&world).map_or(&[], Vec::as_slice)),
+        };
         if names.is_empty() {
-            let result = WorldResult::Tests(Vec::new());
-            cache.store(&work.package, world, &work.keys[&world], &result);
-            work.known.insert(world, result);
+            store(work, basis, WorldResult::Tests(others));
             continue;
         }
         running
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-            .begin(index, world, names.len());
+            .begin(
+                index,
+                world,
+                Tests {
+                    results: vec![None; names.len()],
+                    others,
+                    basis,
+                    stamp,
+                },
+            );
         watch.queued(names.len());
         for (test, name) in names.into_iter().enumerate() {
             let job = Job {
@@ -411,33 +476,145 @@ fn build_and_queue(
     Ok(())
 }
 
+/// Of the tests that a program has, those to run, and what is to be said of those that are missing or too many.
+///
+/// Elsewhere than on Unix the course has other tests: what needs Unix is one that says so.
+fn compare(found: Vec<String>, expected: &[String]) -> (Vec<String>, Vec<TestResult>) {
+    let known: BTreeSet<&str> = found.iter().map(|name| plain_name(name)).collect();
+    let missing = expected
+        .iter()
+        .filter(|name| !known.contains(name.as_str()))
+        .map(|name| TestResult {
+            name: name.clone(),
+            verdict: if cfg!(unix) {
+                let said =
+                    "The test program does not have this test of the course, so nothing is known.";
+                Verdict::Failed(Failure::new(said))
+            } else {
+                Verdict::Skipped {
+                    reason: "this check needs Unix".to_owned(),
+                }
+            },
+        });
+    let mut others: Vec<TestResult> = missing.collect();
+    let (to_run, surplus) = found
+        .into_iter()
+        .partition(|name| !cfg!(unix) || expected.iter().any(|own| own == plain_name(name)));
+    let surplus: Vec<String> = surplus;
+    others.extend(surplus.into_iter().map(|name| TestResult {
+        name: plain_name(&name).to_owned(),
+        verdict: Verdict::Failed(Failure::new(format!(
+            "{} does not know this test, so it is none of the course's and was not run.",
+            Lock::PATH
+        ))),
+    }));
+    (to_run, others)
+}
+
 /// The tests that were queued, and the results that are in.
 #[derive(Default)]
 struct Running(BTreeMap<(usize, World), Tests>);
 
 struct Tests {
     results: Vec<Option<TestResult>>,
+    /// What is known of tests that were not queued.
+    others: Vec<TestResult>,
+    /// What the results rest on, if that is known.
+    basis: Option<Basis>,
+    /// Of the program.
+    stamp: Stamp,
+}
+
+/// Tells whether a file is still the same one.
+#[derive(Clone, PartialEq)]
+struct Stamp {
+    path: PathBuf,
+    found: Option<(u64, SystemTime)>,
+}
+
+impl Stamp {
+    fn of(path: &Path) -> Self {
+        let metadata = fs::metadata(path).ok();
+        Self {
+            path: path.to_path_buf(),
+            found: metadata.map(|file| (file.len(), inputs::last_change(&file))),
+        }
+    }
 }
 
 impl Running {
-    fn begin(&mut self, work: usize, world: World, tests: usize) {
-        let results = vec![None; tests];
-        self.0.insert((work, world), Tests { results });
+    fn begin(&mut self, work: usize, world: World, tests: Tests) {
+        self.0.insert((work, world), tests);
     }
 
-    /// Takes a result; returns the world's when this was the last one.
-    fn finish(&mut self, place: Place, result: TestResult) -> Option<WorldResult> {
+    /// Takes a result; returns the world's, to be kept, when this was the last one.
+    fn finish(&mut self, place: Place, result: TestResult) -> Option<(Basis, WorldResult)> {
         let tests = self.0.get_mut(&(place.work, place.world))?;
         tests.results[place.test] = Some(result);
         let results: Option<Vec<TestResult>> = tests.results.iter().cloned().collect();
-        results.map(WorldResult::Tests)
+        let result = WorldResult::Tests([results?, tests.others.clone()].concat());
+        let basis = tests.basis.take()?;
+        (Stamp::of(&tests.stamp.path) == tests.stamp).then_some((basis, result))
     }
 }
 
 impl Tests {
     fn into_result(self) -> WorldResult {
-        WorldResult::Tests(self.results.into_iter().flatten().collect())
+        let results = self.results.into_iter().flatten();
+        WorldResult::Tests(results.chain(self.others).collect())
     }
+}
+
+/// The tests of every exercise, for [`Lock::of`]. Those of an exercise that `lock` knows with the same tests/ and Cargo.toml
+/// are taken from there, the others are built.
+pub fn checks(course: &Course, lock: &Lock, plan: &Plan, watch: &dyn Watch) -> Result<Vec<Checks>> {
+    let stopped = || plan.interrupted.load(std::sync::atomic::Ordering::Relaxed);
+    let workplace = Workplace::take(&plan.target_dir, &stopped, watch)?;
+    let settings = workplace.settings(plan);
+    let known = |exercise: &Exercise| {
+        let entry = lock.entry(exercise.phase.name, &exercise.folder)?;
+        let found = Entry::of(&exercise.package.dir).ok()?;
+        (entry.has_tests_of(&found) && !entry.checks.is_empty()).then(|| entry.checks.clone())
+    };
+    let mut all: Vec<Option<Checks>> = course.exercises.iter().map(known).collect();
+    let open: Vec<usize> = (0..all.len())
+        .filter(|&index| all[index].is_none())
+        .collect();
+    for world in World::ALL {
+        let of_world = |&index: &usize| {
+            let package = &course.exercises[index].package;
+            package.worlds.contains(&world) && package.dir.join("tests").is_dir()
+        };
+        let indices: Vec<usize> = open.iter().copied().filter(of_world).collect();
+        let packages: Vec<&Package> = indices
+            .iter()
+            .map(|&index| &course.exercises[index].package)
+            .collect();
+        watch.building(world, packages.len());
+        let request = build::Request {
+            root: &course.root,
+            target_dir: &settings.target_dir,
+            program: build::Program::Checks,
+            world,
+            packages: &packages,
+            environment: &[],
+        };
+        let built = build::build(&request, &stopped, watch)?;
+        for (index, built) in indices.into_iter().zip(built) {
+            let package = &course.exercises[index].package;
+            let listed = match built {
+                Built::Binary(binary) => run::list(&settings, package, &binary)?,
+                Built::DoesNotCompile(errors) => Err(errors),
+            };
+            let names = listed.map_err(|why| {
+                let what = format!("The tests of `{}` cannot be listed:\n{why}", package.name);
+                Error::new(what, "Mend the stub or its tests, then lock again.")
+            })?;
+            let checks = all[index].get_or_insert_default();
+            checks.insert(world, names);
+        }
+    }
+    Ok(all.into_iter().map(Option::unwrap_or_default).collect())
 }
 
 /// The name of a test as its own crate has it: a solution wraps a module around the exercise's.

@@ -5,6 +5,7 @@
 //! | [`course`] | which exercises there are, and which of them a selector names |
 //! | [`lock`], [`digest`] | whether tests and stubs are the ones the course ships |
 //! | [`build`] | one `cargo build` for many crates in one world |
+//! | [`inputs`], [`settle`] | what the compiler read for it, and whether that is what is there |
 //! | [`process`], [`run`] | one test is one process: confined, watched, captured |
 //! | [`judge`] | what a test's ending says about the code |
 //! | [`pool`] | several tests at once |
@@ -25,6 +26,7 @@ pub mod course;
 pub mod digest;
 pub mod error;
 pub mod grade;
+pub mod inputs;
 pub mod judge;
 pub mod junit;
 pub mod lock;
@@ -32,6 +34,7 @@ pub mod pool;
 pub mod progress;
 pub mod result;
 pub mod run;
+pub mod settle;
 pub mod table;
 pub mod watch;
 

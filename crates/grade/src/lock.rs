@@ -1,6 +1,7 @@
-//! `exercises/tests.lock`: what tests, Cargo.toml and stub of each exercise were when its author last said so.
+//! `exercises/tests.lock`: what tests, Cargo.toml and stub of each exercise were when its author last said so, which tests
+//! there are, and what the crates were that they are built with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
@@ -8,11 +9,15 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::course::Course;
+use crate::cache::LocalCrates;
+use crate::course::{Course, World};
 use crate::digest;
 use crate::error::{Error, Result};
 
-/// The digests of one exercise.
+/// The full names of all tests, by the world that they are built in, in order.
+pub type Checks = BTreeMap<World, Vec<String>>;
+
+/// One exercise.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct Entry {
     /// Of everything below tests/.
@@ -21,22 +26,38 @@ pub struct Entry {
     pub manifest: String,
     /// Of everything below src/.
     pub stub: String,
+    /// Its tests.
+    #[serde(default)]
+    pub checks: Checks,
 }
 
 impl Entry {
-    /// The digests of what is in `dir` now.
+    /// The digests of what is in `dir` now, without its tests: those are known once they are built.
     pub fn of(dir: &Path) -> io::Result<Self> {
         Ok(Self {
             tests: digest::folder(&dir.join("tests"))?,
             manifest: digest::file(&dir.join("Cargo.toml"))?,
             stub: digest::folder(&dir.join("src"))?,
+            checks: Checks::new(),
         })
+    }
+
+    /// Whether it has the same tests/ and the same Cargo.toml, hence the same tests.
+    pub fn has_tests_of(&self, other: &Self) -> bool {
+        self.tests == other.tests && self.manifest == other.manifest
     }
 }
 
-/// All entries, by `phase1_internals/04_spin_lock`.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub struct Lock(BTreeMap<String, Entry>);
+/// What the file says.
+#[derive(Debug, Default, PartialEq, Eq, Deserialize)]
+pub struct Lock {
+    /// Digests of what all exercises are built with, by the path below the course's root.
+    #[serde(default)]
+    course: BTreeMap<String, String>,
+    /// By `phase1_internals/04_spin_lock`.
+    #[serde(flatten)]
+    exercises: BTreeMap<String, Entry>,
+}
 
 impl Lock {
     /// The file below the course's root.
@@ -58,7 +79,7 @@ impl Lock {
                 ));
             }
         };
-        toml::from_str(&text).map(Self).map_err(|error| {
+        toml::from_str(&text).map_err(|error| {
             Error::new(
                 format!("{} is damaged: {}", Self::PATH, error.message()),
                 advice,
@@ -66,50 +87,75 @@ impl Lock {
         })
     }
 
-    /// What the file should say about the course as it is now.
-    pub fn of(course: &Course) -> Result<Self> {
-        let mut entries = BTreeMap::new();
-        for exercise in &course.exercises {
+    /// What the file should say about the course as it is now. `checks` lists the tests of each exercise, in the
+    /// course's order.
+    pub fn of(course: &Course, checks: Vec<Checks>) -> Result<Self> {
+        let mut exercises = BTreeMap::new();
+        for (exercise, checks) in course.exercises.iter().zip(checks) {
             if let Some(problem) = &exercise.unusable {
                 return Err(Error::new(
                     format!("{} cannot be locked: {problem}.", exercise.path()),
                     "Mend or remove the exercise, then lock again.",
                 ));
             }
-            let entry = Entry::of(&exercise.package.dir).map_err(|error| {
-                Error::new(format!("{} cannot be read: {error}", exercise.path()), "")
-            })?;
-            entries.insert(exercise.path(), entry);
+            let unreadable =
+                |error| Error::new(format!("{} cannot be read: {error}", exercise.path()), "");
+            let entry = Entry::of(&exercise.package.dir).map_err(unreadable)?;
+            exercises.insert(exercise.path(), Entry { checks, ..entry });
         }
-        Ok(Self(entries))
+        Ok(Self {
+            course: shared_parts(course)?,
+            exercises,
+        })
     }
 
     /// The entry of an exercise.
     pub fn entry(&self, phase: &str, folder: &str) -> Option<&Entry> {
-        self.0.get(&format!("{phase}/{folder}"))
+        self.exercises.get(&format!("{phase}/{folder}"))
     }
 
     /// The folders that a phase should have.
     pub fn folders_of(&self, phase: &str) -> Vec<String> {
-        self.0
+        self.exercises
             .keys()
             .filter_map(|path| path.strip_prefix(phase)?.strip_prefix('/'))
             .map(str::to_owned)
             .collect()
     }
 
+    /// What all exercises are built with and is not the course's own now, by the path below `root`.
+    pub fn edited_parts(&self, root: &Path) -> Vec<String> {
+        self.course
+            .iter()
+            .filter(|(path, digest)| shared_part(&root.join(path)).ok().as_ref() != Some(*digest))
+            .map(|(path, _)| path.clone())
+            .collect()
+    }
+
     /// The text of the file.
     pub fn render(&self) -> String {
         let mut text = String::from(
-            "# What the grader takes for the course's own: SHA-256 of each exercise's tests/, Cargo.toml and src/ (the stub).\n\
-             # Written by `./grade.sh lock`, which an author runs after changing an exercise.\n",
+            "# What the grader takes for the course's own: SHA-256 of what all exercises are built with, and of each exercise's\n\
+             # tests/, Cargo.toml and src/ (the stub), with the names of its tests in each world.\n\
+             # Written by `./grade.sh lock --author`, which an author runs after changing an exercise or one of these crates.\n\
+             \n[course]\n",
         );
-        for (path, entry) in &self.0 {
+        for (path, digest) in &self.course {
+            let _ = writeln!(text, "\"{path}\" = \"{digest}\"");
+        }
+        for (path, entry) in &self.exercises {
             let _ = write!(
                 text,
                 "\n[\"{path}\"]\ntests = \"{}\"\nmanifest = \"{}\"\nstub = \"{}\"\n",
                 entry.tests, entry.manifest, entry.stub
             );
+            for (world, names) in &entry.checks {
+                let _ = writeln!(text, "checks.{} = [", world.name());
+                for name in names {
+                    let _ = writeln!(text, "    \"{name}\",");
+                }
+                text.push_str("]\n");
+            }
         }
         text
     }
@@ -119,4 +165,35 @@ impl Lock {
         fs::write(root.join(Self::PATH), self.render())
             .map_err(|error| Error::new(format!("{} cannot be written: {error}", Self::PATH), ""))
     }
+}
+
+/// The digests of the workspace's own manifest and of every crate below the course's root that an exercise is built with.
+fn shared_parts(course: &Course) -> Result<BTreeMap<String, String>> {
+    let crates = LocalCrates::read(&course.root);
+    let used = course
+        .exercises
+        .iter()
+        .flat_map(|exercise| crates.used_by(&exercise.package.dir).into_iter().skip(1))
+        .filter_map(|dir| Some(dir.strip_prefix(&course.root).ok()?.to_str()?.to_owned()));
+    let files = ["Cargo.toml", ".cargo/config.toml"].map(str::to_owned);
+    let paths: BTreeSet<String> = files.into_iter().chain(used).collect();
+    let parts = paths.into_iter().map(|path| {
+        let digest = shared_part(&course.root.join(&path))
+            .map_err(|error| Error::new(format!("{path} cannot be read: {error}"), ""))?;
+        Ok((path, digest))
+    });
+    parts.collect()
+}
+
+/// The digest of a file, or of what others build from a crate, which leaves out its own tests and benches.
+fn shared_part(path: &Path) -> io::Result<String> {
+    if !path.is_dir() {
+        return digest::file(path);
+    }
+    let mut digest = digest::Digest::default();
+    for file in ["Cargo.toml", "build.rs"] {
+        digest.add(digest::file(&path.join(file))?);
+    }
+    digest.add(digest::folder(&path.join("src"))?);
+    Ok(digest.finish())
 }

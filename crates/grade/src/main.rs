@@ -228,7 +228,19 @@ fn run(cli: &Cli) -> Result<u8> {
         Some(Verb::Lock { author: true }) => {
             // What is there counts, not what an earlier lock expected.
             let course = Course::read(&root, &Lock::default())?;
-            Lock::of(&course)?.write(&root)?;
+            let plan = Plan {
+                target: Target::Exercises,
+                use_cache: false,
+                target_dir: target_dir(&root),
+                hang_guard: Duration::from_secs(60),
+                workers: 1,
+                interrupted: prepare()?,
+            };
+            let progress = Progress::new();
+            let earlier = Lock::read(&root).unwrap_or_default();
+            let checks = grade::grade::checks(&course, &earlier, &plan, &progress);
+            progress.clear();
+            Lock::of(&course, checks?)?.write(&root)?;
             print(&format!(
                 "{}: {} exercises\n",
                 Lock::PATH,

@@ -72,7 +72,7 @@ pub fn audit<'env>(
         report.find("exercise", problem.clone());
         return Ok(Some(report));
     }
-    material::check_lock(course.lock, exercise, &mut report)?;
+    material::check_lock(course.root, course.lock, exercise, &mut report)?;
     let Some(material) = Material::read(course.root, exercise, solution_dir, &mut report) else {
         report.seconds = begin.elapsed().as_secs_f64();
         return Ok(Some(report));

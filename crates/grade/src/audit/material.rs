@@ -196,7 +196,18 @@ pub fn hints_path(root: &Path, exercise: &Exercise) -> PathBuf {
 }
 
 /// Reports what differs from `exercises/tests.lock`.
-pub fn check_lock(lock: &Lock, exercise: &Exercise, report: &mut ExerciseReport) -> Result<()> {
+pub fn check_lock(
+    root: &Path,
+    lock: &Lock,
+    exercise: &Exercise,
+    report: &mut ExerciseReport,
+) -> Result<()> {
+    for part in lock.edited_parts(root) {
+        report.find(
+            "lock",
+            format!("stale lock or edited {part}: run ./grade.sh lock --author"),
+        );
+    }
     let found = Entry::of(&exercise.package.dir).map_err(|error| {
         Error::new(
             format!("{} cannot be read: {error}", exercise.package.dir.display()),

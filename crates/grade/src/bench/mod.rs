@@ -107,8 +107,12 @@ fn first_look(
         if let Some(problem) = &exercise.unusable {
             return failed(format!("It cannot be built: {problem}."));
         }
-        if grade::first_look(exercise, lock, target)?.untouched {
+        let known = grade::first_look(exercise, lock, target)?;
+        if known.untouched {
             return Ok(Err((State::NotStarted, None)));
+        }
+        if let (true, Some(edited)) = (known.complete, known.edited.first()) {
+            return failed(format!("It is not built: {edited}."));
         }
     }
     let Some(package) = course.package(exercise, target) else {

@@ -2,7 +2,10 @@
 
 #![cfg(unix)]
 
+mod expected;
 mod fixture;
+mod made_of;
+mod small;
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};

@@ -1,0 +1,103 @@
+//! Builds until every program is made of what is there now: files may change while the compiler runs.
+
+use std::fs;
+use std::path::Path;
+
+use walkdir::WalkDir;
+
+use crate::build::{self, Built, Request};
+use crate::course::Package;
+use crate::error::{Error, Result};
+use crate::inputs::{self, Inputs, Unit};
+use crate::watch::Watch;
+
+/// A program, and what it was made from.
+pub struct Settled {
+    /// What became of the package.
+    pub built: Built,
+    /// What the compiler read. Nothing if that cannot be told, so that the result is good for this once only.
+    pub inputs: Option<Inputs>,
+}
+
+/// How often a build is tried before its result is taken as it is.
+const ATTEMPTS: usize = 3;
+
+/// Builds; the packages are in the order of the request. `scratch` is a folder to write to.
+pub fn build(
+    request: &Request<'_>,
+    scratch: &Path,
+    stopped: &dyn Fn() -> bool,
+    watch: &dyn Watch,
+) -> Result<Vec<Settled>> {
+    let mut attempt = 1;
+    loop {
+        let begin = inputs::now(scratch).map_err(|error| {
+            let what = format!("{} cannot be written: {error}", scratch.display());
+            Error::new(what, "If the disk is full, make room.")
+        })?;
+        let outcome = build::build_with_units(request, stopped, watch)?;
+        let is_settled = |unit: &Unit| {
+            let inputs = unit.inputs(request.root).ok();
+            let settled = inputs.filter(|inputs| unit.is_settled(inputs, begin));
+            if settled.is_none() {
+                unit.forget();
+            }
+            settled
+        };
+        // Every one of them is looked at, so that all are built anew that have to be.
+        let shared: Vec<Option<Inputs>> = outcome.shared.iter().map(is_settled).collect();
+        let shared = shared.iter().all(Option::is_some);
+        let packages = request.packages.iter().zip(outcome.packages);
+        let settled: Vec<Settled> = packages
+            .map(|(package, (built, _, units))| {
+                let inputs: Vec<Option<Inputs>> = units.iter().map(is_settled).collect();
+                let mut inputs: Option<Vec<Inputs>> = inputs.into_iter().collect();
+                if matches!(built, Built::DoesNotCompile(_)) {
+                    let sources = sources(package)
+                        .filter(|sources| Unit::default().is_settled(sources, begin));
+                    inputs = inputs.zip(sources).map(|(mut inputs, sources)| {
+                        inputs.push(sources);
+                        inputs
+                    });
+                }
+                let inputs = inputs.filter(|_| shared).map(|inputs| {
+                    inputs.into_iter().fold(Inputs::default(), |mut all, more| {
+                        all.extend(more);
+                        all
+                    })
+                });
+                Settled { built, inputs }
+            })
+            .collect();
+        if attempt == ATTEMPTS || settled.iter().all(|settled| settled.inputs.is_some()) {
+            return Ok(settled);
+        }
+        attempt += 1;
+    }
+}
+
+/// What a compiler that fails may have read: it does not say so. Nothing if a source draws in files from elsewhere.
+fn sources(package: &Package) -> Option<Inputs> {
+    let mut sources = Inputs::default();
+    for folder in ["src", "tests"] {
+        for entry in WalkDir::new(package.dir.join(folder)).into_iter().flatten() {
+            if !entry.path().is_file() {
+                continue;
+            }
+            let text = fs::read(entry.path()).ok()?;
+            if draws_in_others(&String::from_utf8_lossy(&text)) {
+                return None;
+            }
+            sources.files.insert(entry.into_path());
+        }
+    }
+    Some(sources)
+}
+
+/// Whether it says `include…!` or `#[path = …]`, be it in a comment.
+fn draws_in_others(source: &str) -> bool {
+    let mut after_path = source
+        .match_indices("path")
+        .map(|(at, word)| &source[at + word.len()..]);
+    source.contains("include") || after_path.any(|rest| rest.trim_start().starts_with('='))
+}
