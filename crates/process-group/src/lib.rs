@@ -8,7 +8,16 @@ use std::io;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
-/// What a process may use.
+mod guard;
+#[cfg(target_os = "linux")]
+mod usage;
+
+pub use guard::{Excess, Guards, Usage};
+
+/// Whether the system says what a group of processes uses. Where it does not, the wall clock is the only guard.
+pub const MEASURES: bool = cfg!(target_os = "linux");
+
+/// What each process may use.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Limits {
     /// Bytes of address space.
@@ -70,8 +79,8 @@ impl Pauses {
 pub enum End {
     /// By itself, or by a signal that the grader did not send.
     Exited(ExitStatus),
-    /// It was still running when its time was over.
-    OutOfTime,
+    /// It exceeded a guard.
+    Exceeded(Excess),
     /// The grader was asked to stop.
     Stopped,
 }
@@ -83,33 +92,53 @@ pub struct Ended {
     pub end: End,
     /// Whether it left a living descendant behind.
     pub left_process_behind: bool,
+    /// The CPU time that it and those it waited for have used, if the system says.
+    pub cpu: Option<Duration>,
 }
 
-/// Waits until `group` ends, `limit` is over or `stopped` says so; afterwards nothing of the group is alive.
-pub fn wait(
-    mut group: Group,
-    limit: Option<Duration>,
-    stopped: &dyn Fn() -> bool,
-) -> io::Result<Ended> {
+/// Waits until `group` ends, exceeds one of `guards` or `stopped` says so; afterwards nothing of the group is alive.
+pub fn wait(mut group: Group, guards: Guards, stopped: &dyn Fn() -> bool) -> io::Result<Ended> {
     let begin = Instant::now();
+    let mut watcher = Watcher::new(guards);
     let mut pauses = Pauses::new();
+    let mut ended = None;
+    let mut left_process_behind = false;
     let early = loop {
-        if group.has_ended()? {
-            break None;
+        if ended.is_none() && group.has_ended()? {
+            ended = Some(Instant::now());
+        }
+        if let Some(ended) = ended {
+            if !group.has_living_children() {
+                break None;
+            }
+            if ended.elapsed() >= GRACE {
+                left_process_behind = true;
+                break None;
+            }
         }
         if stopped() {
             break Some(End::Stopped);
         }
-        if limit.is_some_and(|limit| begin.elapsed() >= limit) {
-            break Some(End::OutOfTime);
+        let at = begin.elapsed();
+        if watcher.is_due(at)
+            && let Some(usage) = group.usage(watcher.tolerance())
+            && let Some(excess) = watcher.look(at, &usage)
+        {
+            break Some(End::Exceeded(excess));
+        }
+        if let Some(most) = guards.wall
+            && at >= most
+        {
+            break Some(End::Exceeded(Excess::Wall(most)));
         }
         pauses.pause();
     };
-    let left_process_behind = early.is_none() && group.outlived_by_children(GRACE, stopped);
+    let cpu = group.cpu();
     let status = group.kill()?;
     Ok(Ended {
         end: early.unwrap_or(End::Exited(status)),
         left_process_behind,
+        cpu,
     })
 }
 
@@ -126,6 +155,8 @@ pub fn wait_for_leader(mut group: Group, stopped: &dyn Fn() -> bool) -> io::Resu
     Ok(End::Exited(group.reap()?))
 }
 
+use guard::Watcher;
+
 #[cfg(unix)]
 pub use unix::{Group, confine, sweep};
 #[cfg(windows)]
@@ -138,16 +169,18 @@ mod unix {
     use std::io;
     use std::os::unix::process::CommandExt as _;
     use std::process::{Child, Command, ExitStatus};
-    use std::time::{Duration, Instant};
+    use std::time::Duration;
 
     use rustix::process::{
         Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getpid, getrlimit,
         kill_process_group, setrlimit, waitid,
     };
+    #[cfg(target_os = "linux")]
+    use rustix::process::{WaitOptions, waitpgid};
 
     #[cfg(target_os = "linux")]
     use super::PATIENCE;
-    use super::{Confinement, Limits, Pauses};
+    use super::{Confinement, Limits, Usage};
 
     /// A process that leads a group.
     pub struct Group {
@@ -183,47 +216,61 @@ mod unix {
             }
         }
 
-        /// Whether children of the leader, which has ended, live on when `grace` is over.
-        pub fn outlived_by_children(
-            &mut self,
-            grace: Duration,
-            stopped: &dyn Fn() -> bool,
-        ) -> bool {
-            let begin = Instant::now();
-            let mut pauses = Pauses::new();
-            while self.has_living_children() {
-                if begin.elapsed() >= grace || stopped() {
-                    return true;
-                }
-                pauses.pause();
-            }
-            false
-        }
-
+        /// Whether the leader, which has ended, is outlived by one of its children.
         #[cfg(target_os = "linux")]
-        fn has_living_children(&mut self) -> bool {
+        pub fn has_living_children(&mut self) -> bool {
             !self.family.living().is_empty()
         }
 
-        /// The leader is a zombie, which a signal to the group reaches as well: it has to be reaped first.
+        /// Whether the leader, which has ended, is outlived by one of its children. It is a zombie, which a signal to
+        /// the group reaches as well: it has to be reaped first.
         #[cfg(not(target_os = "linux"))]
-        fn has_living_children(&mut self) -> bool {
+        pub fn has_living_children(&mut self) -> bool {
             let _ = self.leader.wait();
             rustix::process::test_kill_process_group(self.id).is_ok()
         }
 
+        /// What the group uses, if the system says; as of a moment that may be past by `tolerance`.
+        pub fn usage(&self, tolerance: Duration) -> Option<Usage> {
+            #[cfg(target_os = "linux")]
+            return Some(self.family.usage(tolerance));
+            #[cfg(not(target_os = "linux"))]
+            {
+                let _ = tolerance;
+                None
+            }
+        }
+
+        /// The CPU time that the leader and those it waited for have used, if the system says.
+        pub fn cpu(&self) -> Option<Duration> {
+            #[cfg(target_os = "linux")]
+            return super::usage::cpu(self.id);
+            #[cfg(not(target_os = "linux"))]
+            None
+        }
+
         /// Kills what is left of the group and of those who left it, and says how the leader ended.
         pub fn kill(mut self) -> io::Result<ExitStatus> {
+            // Reaches all of the group at once: no fork escapes it.
             let _ = kill_process_group(self.id, Signal::KILL);
             #[cfg(target_os = "linux")]
             self.family.kill(PATIENCE);
-            self.leader.wait()
+            let status = self.leader.wait();
+            #[cfg(target_os = "linux")]
+            reap_adopted(self.id);
+            status
         }
 
         /// Says how the leader, which has ended, did so, and leaves its children alone.
         pub fn reap(mut self) -> io::Result<ExitStatus> {
             self.leader.wait()
         }
+    }
+
+    /// Reaps those members of a group that the grader adopted: the others are their own parents' to reap.
+    #[cfg(target_os = "linux")]
+    fn reap_adopted(group: Pid) {
+        while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
     }
 
     /// Has what `command` starts lead a group of its own, keep to `limits` and, on Linux, die when the *thread* that
@@ -284,19 +331,27 @@ mod linux {
 
     use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
-    use super::Pauses;
+    use super::{Pauses, Usage, usage};
 
     /// One line of /proc/PID/stat, as far as it matters.
-    struct Stat {
-        id: Pid,
-        alive: bool,
+    pub struct Stat {
+        pub id: Pid,
+        pub alive: bool,
         parent: i32,
         group: i32,
         started: u64,
+        /// Of CPU time, with that of descendants that have ended and were waited for.
+        pub ticks: u64,
     }
 
     impl Stat {
-        fn of(id: Pid) -> Option<Self> {
+        /// The letter that says what the process or thread is at.
+        pub fn state(stat: &[u8]) -> Option<u8> {
+            let name_ends = stat.iter().rposition(|&byte| byte == b')')?;
+            stat.get(name_ends + 2).copied()
+        }
+
+        pub fn of(id: Pid) -> Option<Self> {
             let text = fs::read(format!("/proc/{}/stat", id.as_raw_nonzero())).ok()?;
             // The second field is the program's name in parentheses, and may hold blanks and parentheses itself.
             let name_ends = text.iter().rposition(|&byte| byte == b')')?;
@@ -308,11 +363,16 @@ mod linux {
                 parent: fields.get(1)?.parse().ok()?,
                 group: fields.get(2)?.parse().ok()?,
                 started: fields.get(19)?.parse().ok()?,
+                ticks: fields
+                    .get(11..15)?
+                    .iter()
+                    .filter_map(|ticks| ticks.parse::<u64>().ok())
+                    .sum(),
             })
         }
     }
 
-    fn all_processes() -> impl Iterator<Item = Stat> {
+    pub fn all_processes() -> impl Iterator<Item = Stat> {
         fs::read_dir("/proc")
             .into_iter()
             .flatten()
@@ -347,19 +407,27 @@ mod linux {
             }
         }
 
+        fn has_member(&self, stat: &Stat) -> bool {
+            stat.started >= self.begun
+                && (stat.group == self.leader.as_raw_nonzero().get()
+                    || self
+                        .mark
+                        .as_ref()
+                        .is_some_and(|mark| environment_holds(stat.id, mark) == Some(true)))
+        }
+
         /// All living members but the leader.
         pub fn living(&self) -> Vec<Pid> {
             all_processes()
-                .filter(|stat| stat.alive && stat.id != self.leader && stat.started >= self.begun)
-                .filter(|stat| {
-                    stat.group == self.leader.as_raw_nonzero().get()
-                        || self
-                            .mark
-                            .as_ref()
-                            .is_some_and(|mark| environment_holds(stat.id, mark) == Some(true))
-                })
+                .filter(|stat| stat.alive && stat.id != self.leader && self.has_member(stat))
                 .map(|stat| stat.id)
                 .collect()
+        }
+
+        /// What all members use, the leader with them.
+        pub fn usage(&self, tolerance: Duration) -> Usage {
+            let table = usage::table(tolerance);
+            usage::of(table.iter().filter(|stat| self.has_member(stat)))
         }
 
         /// Kills members until there are none: one may start another while it is being killed.
@@ -412,7 +480,7 @@ mod windows {
 
     use process_wrap::std::{ChildWrapper, CommandWrap, JobObject};
 
-    use super::Confinement;
+    use super::{Confinement, Usage};
 
     /// A process in a job object of its own.
     pub struct Group {
@@ -435,12 +503,18 @@ mod windows {
         }
 
         /// A job kills its members silently, so nothing is said about them here.
-        pub fn outlived_by_children(
-            &mut self,
-            _grace: Duration,
-            _stopped: &dyn Fn() -> bool,
-        ) -> bool {
+        pub fn has_living_children(&mut self) -> bool {
             false
+        }
+
+        /// Nothing is known of that here.
+        pub fn usage(&self, _tolerance: Duration) -> Option<Usage> {
+            None
+        }
+
+        /// Nothing is known of that here.
+        pub fn cpu(&self) -> Option<Duration> {
+            None
         }
 
         /// Kills the whole job and says how the leader ended.
