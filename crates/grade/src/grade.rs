@@ -32,7 +32,7 @@ pub struct Plan {
     pub use_cache: bool,
     /// Where cargo builds.
     pub target_dir: PathBuf,
-    /// After this time a test is stopped.
+    /// After so much CPU time a test is stopped.
     pub hang_guard: Duration,
     /// How many tests run at once.
     pub workers: usize,

@@ -9,8 +9,8 @@ use kata_report::Skip;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::process::End;
-use crate::run::{Settings, Trial};
+use crate::process::{self, Excess};
+use crate::run::{self, Ending, Settings, Trial};
 
 /// One test and what became of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -83,11 +83,10 @@ pub fn verdict(name: &str, trial: &Trial, settings: &Settings) -> Verdict {
         None => Failure::new(message),
     };
 
-    let status = match &trial.end {
-        End::Exited(status) => *status,
-        End::OutOfTime | End::Stopped => {
-            return Verdict::Hanging(explain(hanging_message(trial, UNSEEN_WAIT)));
-        }
+    let status = match stopped(trial, UNSEEN_WAIT) {
+        Ok(status) => status,
+        Err(Stopped::Hanging(message)) => return Verdict::Hanging(explain(message)),
+        Err(Stopped::Excessive(message)) => return Verdict::Failed(explain(message)),
     };
     if !(status.success() && libtest_says_passed(name, &trial.stdout)) {
         return Verdict::Failed(explain(failure_message(trial, status, settings)));
@@ -132,27 +131,74 @@ fn message_of(report: &Value) -> String {
 const UNSEEN_WAIT: &str = " In a check of a model it may also be a wait that the checker cannot see: locks, `park`, \
                            `spin_loop`, `yield_now` and atomics come from `kata`, not from `std`.";
 
-fn hanging_message(trial: &Trial, or_else: &str) -> String {
-    let mut message = format!(
-        "Still running after {} s, so it was stopped: a deadlock, or a loop that never ends.{or_else}",
-        trial.hang_guard.as_secs_f64()
-    );
-    let said = panic_messages(&trial.stderr).or_else(|| output(trial));
-    if let Some(said) = said {
-        message.push_str("\nUntil then it said:\n");
-        message.push_str(&said);
-    }
-    message
+/// Why a process was stopped, in words.
+enum Stopped {
+    /// It would not have come to its end.
+    Hanging(String),
+    /// It used too much.
+    Excessive(String),
+}
+
+/// How the process ended, or why it was stopped. `or_else` is another reason for a hang.
+fn stopped(trial: &Trial, or_else: &str) -> Result<ExitStatus, Stopped> {
+    let mebibytes = |bytes: u64| bytes >> 20;
+    let excess = match trial.end {
+        Ending::Exited(status) => return Ok(status),
+        Ending::Exceeded(excess) => excess,
+        Ending::Flooded => {
+            return Err(Stopped::Excessive(format!(
+                "It printed more than {} MiB, so it was stopped.",
+                mebibytes(run::PRINTED)
+            )));
+        }
+    };
+    let hanging = |what: String| {
+        let mut message = format!("{what}{or_else}");
+        if let Some(said) = panic_messages(&trial.stderr).or_else(|| output(trial)) {
+            message.push_str("\nUntil then it said:\n");
+            message.push_str(&said);
+        }
+        Stopped::Hanging(message)
+    };
+    Err(match excess {
+        Excess::Cpu(limit) => hanging(format!(
+            "It had used {} s of CPU time without coming to its end, so it was stopped: a loop that never ends.",
+            limit.as_secs_f64()
+        )),
+        Excess::Idle(limit) => hanging(format!(
+            "For {} s all its threads slept, so it was stopped: a deadlock, or a wait for something that never happens.",
+            limit.as_secs_f64()
+        )),
+        Excess::Wall(limit) if process::MEASURES => hanging(format!(
+            "It was still running after {} s by the clock, of which it had used {} s of CPU time, so it was stopped: a loop \
+             that never ends.",
+            limit.as_secs_f64(),
+            trial.cpu.unwrap_or_default().as_secs_f64()
+        )),
+        Excess::Wall(limit) => hanging(format!(
+            "It was still running after {} s, so it was stopped: a deadlock, or a loop that never ends.",
+            limit.as_secs_f64()
+        )),
+        Excess::Processes(limit) => Stopped::Excessive(format!(
+            "It had more than {limit} processes at once, so all of them were stopped."
+        )),
+        Excess::Memory(limit) => Stopped::Excessive(format!(
+            "Out of memory: together its processes had more than {} MiB, so they were stopped.",
+            mebibytes(limit)
+        )),
+        Excess::Written(limit) => Stopped::Excessive(format!(
+            "It wrote more than {} MiB to files and pipes, so it was stopped.",
+            mebibytes(limit)
+        )),
+    })
 }
 
 /// Why a program that is no test did not come to its end; nothing if it did.
 pub fn failure_of_program(trial: &Trial, settings: &Settings) -> Option<Verdict> {
-    let status = match &trial.end {
-        End::Exited(status) => *status,
-        End::OutOfTime | End::Stopped => {
-            let message = hanging_message(trial, "");
-            return Some(Verdict::Hanging(Failure::new(message)));
-        }
+    let status = match stopped(trial, "") {
+        Ok(status) => status,
+        Err(Stopped::Hanging(message)) => return Some(Verdict::Hanging(Failure::new(message))),
+        Err(Stopped::Excessive(message)) => return Some(Verdict::Failed(Failure::new(message))),
     };
     if status.success() {
         return None;
@@ -243,6 +289,11 @@ fn signal_message(status: ExitStatus, stderr: &str, memory: u64) -> Option<Strin
     } else if is(Signal::KILL) {
         format!(
             "Killed (SIGKILL), probably by the system for want of memory; a test may use {memory} MiB."
+        )
+    } else if is(Signal::XFSZ) {
+        format!(
+            "It wrote a file longer than {} MiB, so it was stopped.",
+            run::FILE >> 20
         )
     } else {
         format!("Killed by signal {signal}.")

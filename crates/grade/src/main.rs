@@ -81,7 +81,7 @@ struct AuditOptions {
     #[arg(long)]
     changed: bool,
 
-    /// Stop a check of a right solution after so many seconds; a wrong one is stopped earlier
+    /// Stop a check of a right solution after so many seconds of CPU time; a wrong one is stopped earlier
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     hang_guard: Duration,
 
@@ -114,7 +114,7 @@ struct BenchOptions {
     #[arg(long)]
     json: bool,
 
-    /// Stop what is still running after so many seconds; an exercise takes two or three
+    /// Stop what has used so many seconds of CPU time; an exercise takes two or three
     #[arg(long, value_name = "SECONDS", default_value = "120", value_parser = seconds)]
     hang_guard: Duration,
 }
@@ -141,7 +141,7 @@ struct GradeOptions {
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
 
-    /// Stop a check that is still running after so many seconds
+    /// Stop a check that has used so many seconds of CPU time; one that only sleeps is stopped after 10
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
     hang_guard: Duration,
 

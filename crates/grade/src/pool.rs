@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use crate::course::Package;
 use crate::error::{Error, Result};
@@ -24,9 +25,11 @@ pub struct Job<T> {
     pub test: String,
 }
 
-/// Once a test of a package hangs, the package does not pass, whatever its other tests say. They get this part of the
-/// time, so that nobody waits a minute for each of them.
-const AFTER_A_HANG: u32 = 4;
+/// Once a test of a package hangs, the package does not pass, whatever its other tests say. They get no more than this, so
+/// that nobody waits a minute for each of them.
+const AFTER_A_HANG: Duration = Duration::from_secs(2);
+
+const SHORT: &str = "\nIt got so little because another check of this exercise had hung before it.";
 
 /// Runs the jobs that `feed` sends, while it still sends, and hands each result to `finished`.
 ///
@@ -62,16 +65,20 @@ pub fn run_jobs<T: Send, R>(
                         continue;
                     }
                     let mut guard = settings.hang_guard;
-                    if hanging().contains(&job.package.name) {
-                        guard /= AFTER_A_HANG;
+                    let hung_before = hanging().contains(&job.package.name);
+                    if hung_before {
+                        guard = guard.min(AFTER_A_HANG);
                     }
                     match run::test(settings, &job.package, &job.binary, &job.test, guard) {
                         Ok(trial) => {
                             let name = judge::plain_name(&job.test).to_owned();
-                            let verdict = judge::verdict(&job.test, &trial, settings);
+                            let mut verdict = judge::verdict(&job.test, &trial, settings);
                             watch.finished(&job.package.name, &name);
-                            if matches!(verdict, Verdict::Hanging(_)) {
+                            if let Verdict::Hanging(failure) = &mut verdict {
                                 hanging().insert(job.package.name.clone());
+                                if hung_before {
+                                    failure.message.push_str(SHORT);
+                                }
                             }
                             finished(job.tag, TestResult { name, verdict });
                         }

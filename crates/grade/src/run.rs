@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
@@ -13,13 +13,30 @@ use serde_json::Value;
 
 use crate::course::Package;
 use crate::error::{Error, Result};
-use crate::process::{self, Confinement, End, Group, Limits};
+use crate::process::{self, Confinement, End, Excess, Group, Guards, Limits};
 
 /// How much of the beginning and of the end of each stream is kept.
 const KEPT: usize = 32 * 1024;
 
 /// How much of the list of tests is read.
 const LIST_KEPT: usize = 4 * 1024 * 1024;
+
+/// For how long a process may be idle, and for how long several together: a check that starts programs waits for them
+/// with a guard of its own, `kata::check::process::GUARD`, and has more to say when it is reached.
+const IDLE: Duration = Duration::from_secs(10);
+const IDLE_TOGETHER: Duration = Duration::from_secs(30);
+
+/// The wall clock's limit, in limits of CPU time. What gets less than this part of one processor without being idle is
+/// stopped by the clock.
+const WALL: u32 = 20;
+
+/// How many processes a test may have at once.
+pub const PROCESSES: usize = 256;
+
+/// How many bytes a file may be long, how many may be written to all files and pipes, and how many printed.
+pub const FILE: u64 = 1 << 30;
+pub const WRITTEN: u64 = 4 << 30;
+pub const PRINTED: u64 = 256 << 20;
 
 /// How long the rest of the output may take once every known process that could write it is gone.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -31,9 +48,9 @@ pub struct Settings {
     pub target_dir: PathBuf,
     /// An empty folder for the failure reports of tests.
     pub reports: PathBuf,
-    /// After this time a test is stopped.
+    /// After so much CPU time a test is stopped.
     pub hang_guard: Duration,
-    /// How many bytes of address space a test may use.
+    /// How many bytes of address space a process of a test may use, and how many bytes of memory all of them together.
     pub memory: u64,
     /// How many tests run at once.
     pub workers: usize,
@@ -52,13 +69,24 @@ impl Settings {
     }
 }
 
+/// How a test process ended.
+#[derive(Debug)]
+pub enum Ending {
+    /// By itself, or by a signal that the grader did not send.
+    Exited(ExitStatus),
+    /// It was stopped because it exceeded a guard.
+    Exceeded(Excess),
+    /// It was stopped because it printed more than [`PRINTED`] bytes.
+    Flooded,
+}
+
 /// What a test process left when it had ended.
 #[derive(Debug)]
 pub struct Trial {
-    /// After this time it would have been stopped.
-    pub hang_guard: Duration,
     /// How it ended.
-    pub end: End,
+    pub end: Ending,
+    /// The CPU time it used, if the system says.
+    pub cpu: Option<Duration>,
     /// Whether one of its children was still alive, and killed.
     pub left_process_behind: bool,
     /// What it wrote, perhaps without the middle.
@@ -78,7 +106,7 @@ pub fn list(
     let arguments = ["--list", "--format", "terse"];
     let guard = settings.hang_guard;
     let trial = run(settings, package, binary, &arguments, LIST_KEPT, guard)?;
-    let complete = matches!(trial.end, End::Exited(status) if status.success());
+    let complete = matches!(trial.end, Ending::Exited(status) if status.success());
     if !complete {
         return Ok(Err(format!(
             "The checks could not even be listed: the test program did not say which tests it holds.\n{}",
@@ -93,7 +121,7 @@ pub fn list(
     Ok(Ok(names.into_iter().map(str::to_owned).collect()))
 }
 
-/// Runs one test alone, and stops it after `hang_guard`.
+/// Runs one test alone, and stops it after so much CPU time as `hang_guard` says, or if it is idle.
 pub fn test(
     settings: &Settings,
     package: &Package,
@@ -143,21 +171,27 @@ fn run(
     let confinement = Confinement {
         limits: Limits {
             memory: Some(settings.memory),
-            ..Limits::default()
+            file_size: Some(FILE),
         },
         mark: Some(format!("KATA_REPORT={}", report.display())),
     };
     let group = Group::spawn(command, &confinement).map_err(trouble)?;
-    let stdout = Capture::start(stdout, kept);
-    let stderr = Capture::start(stderr, kept);
+    let printed = Arc::new(AtomicU64::new(0));
+    let stdout = Capture::start(stdout, kept, &printed);
+    let stderr = Capture::start(stderr, kept, &printed);
 
-    let ended = process::wait(group, Some(hang_guard), &|| settings.stopped()).map_err(trouble)?;
-    if matches!(ended.end, End::Stopped) {
-        return Err(Error::Interrupted);
-    }
+    let stopped = || settings.stopped() || printed.load(Relaxed) > PRINTED;
+    let guards = guards(hang_guard, settings.memory);
+    let ended = process::wait(group, guards, &stopped).map_err(trouble)?;
+    let end = match ended.end {
+        End::Stopped if settings.stopped() => return Err(Error::Interrupted),
+        End::Stopped => Ending::Flooded,
+        End::Exceeded(excess) => Ending::Exceeded(excess),
+        End::Exited(status) => Ending::Exited(status),
+    };
     Ok(Trial {
-        hang_guard,
-        end: ended.end,
+        end,
+        cpu: ended.cpu,
         left_process_behind: ended.left_process_behind,
         stdout: stdout.finish(),
         stderr: stderr.finish(),
@@ -165,6 +199,18 @@ fn run(
             .ok()
             .and_then(|report| serde_json::from_slice(&report).ok()),
     })
+}
+
+fn guards(cpu: Duration, memory: u64) -> Guards {
+    Guards {
+        cpu: Some(cpu),
+        idle: Some(IDLE.min(cpu)),
+        idle_together: Some(IDLE_TOGETHER.min(cpu)),
+        wall: Some(if process::MEASURES { cpu * WALL } else { cpu }),
+        processes: Some(PROCESSES),
+        memory: Some(memory),
+        written: Some(WRITTEN),
+    }
 }
 
 /// What `cargo test` would set, and none of the knobs that could change what a check explores.
@@ -214,7 +260,9 @@ struct Kept {
 }
 
 impl Capture {
-    fn start(mut stream: io::PipeReader, kept: usize) -> Self {
+    /// Adds to `printed` what it reads.
+    fn start(mut stream: io::PipeReader, kept: usize, printed: &Arc<AtomicU64>) -> Self {
+        let printed = Arc::clone(printed);
         let shared = Arc::new((Mutex::new(Kept::default()), Condvar::new()));
         let capture = Self(Arc::clone(&shared));
         std::thread::spawn(move || {
@@ -225,6 +273,7 @@ impl Capture {
                     Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                     Err(_) => 0,
                 };
+                printed.fetch_add(read as u64, Relaxed);
                 let mut state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
                 state.keep(&buffer[..read], kept);
                 if read == 0 {

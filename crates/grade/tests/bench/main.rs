@@ -177,7 +177,7 @@ fn whatever_goes_wrong_is_told_and_the_others_are_measured() {
         ("slow", "measured", ""),
         ("does_not_compile", "wont_compile", "mismatched types"),
         ("panics", "failed", "lost its way"),
-        ("hangs", "hanging", "Still running after 3 s"),
+        ("hangs", "hanging", "For 3 s all its threads slept"),
         ("exits", "failed", "without saying what it measured"),
         ("without_peer", "no_peer", ""),
     ]) {
