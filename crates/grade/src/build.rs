@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::build_guard::BuildGuard;
 use crate::course::{Package, World};
 use crate::error::{Error, Result};
 use crate::inputs::{self, Unit};
@@ -53,6 +54,8 @@ pub struct Request<'a> {
     pub packages: &'a [&'a Package],
     /// Added to cargo's environment.
     pub environment: &'a [(OsString, OsString)],
+    /// After so much CPU time the compiler of one of the packages is stopped, unless that is too little for any.
+    pub hang_guard: Duration,
 }
 
 /// What became of one package.
@@ -112,9 +115,12 @@ pub fn build_with_units(
     let mut said = if buildable.is_empty() {
         Said::default()
     } else {
+        let dirs = buildable.iter().map(|package| canonical(&package.dir));
+        let guard = BuildGuard::new(dirs.collect(), request.hang_guard);
         run(
             command(request, &buildable),
             request.program,
+            guard,
             stopped,
             watch,
         )?
@@ -122,7 +128,7 @@ pub fn build_with_units(
 
     let mut packages = Vec::with_capacity(request.packages.len());
     for &package in request.packages {
-        let dir = fs::canonicalize(&package.dir).unwrap_or_else(|_| package.dir.clone());
+        let dir = canonical(&package.dir);
         let warnings = said.warnings.get(&dir).cloned().unwrap_or_default();
         let built = if let Some(binary) = said.binaries.get(&dir) {
             Built::Binary(binary.clone())
@@ -140,6 +146,10 @@ pub fn build_with_units(
         packages,
         shared: said.units.into_values().flatten().collect(),
     })
+}
+
+fn canonical(dir: &Path) -> PathBuf {
+    fs::canonicalize(dir).unwrap_or_else(|_| dir.to_path_buf())
 }
 
 /// What cargo cannot do without. It would not even begin with the other packages, or say something misleading.
@@ -290,6 +300,7 @@ enum Line {
 fn run(
     mut command: Command,
     program: Program,
+    mut guard: BuildGuard,
     stopped: &dyn Fn() -> bool,
     watch: &dyn Watch,
 ) -> Result<Said> {
@@ -316,6 +327,12 @@ fn run(
 
     let mut said = Said::default();
     loop {
+        for stopped in guard.look(&group) {
+            said.errors
+                .entry(stopped.dir)
+                .or_default()
+                .push(stopped.why);
+        }
         match lines.recv_timeout(Duration::from_millis(20)) {
             Ok(Line::Json(line)) => said.hear(&line, program),
             Ok(Line::Text(line)) => {
@@ -358,8 +375,7 @@ impl Said {
         let Ok(message) = serde_json::from_slice::<Message>(line) else {
             return;
         };
-        let dir = message.manifest_path.parent().unwrap_or(Path::new(""));
-        let dir = fs::canonicalize(dir).unwrap_or_else(|_| dir.to_path_buf());
+        let dir = canonical(message.manifest_path.parent().unwrap_or(Path::new("")));
         if message.reason == "compiler-artifact" && message.package_id.starts_with("path+") {
             self.units.entry(dir.clone()).or_default().push(Unit {
                 package: inputs::package_name(&message.package_id).to_owned(),

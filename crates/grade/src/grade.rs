@@ -399,6 +399,7 @@ fn build_and_queue(
         world,
         packages: &packages,
         environment: &[],
+        hang_guard: settings.hang_guard,
     };
     let built = settle::build(&request, &settings.reports, &|| settings.stopped(), watch)?;
     cache.look_again();

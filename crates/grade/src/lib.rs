@@ -4,8 +4,8 @@
 //! |---|---|
 //! | [`course`] | which exercises there are, and which of them a selector names |
 //! | [`lock`], [`digest`] | whether tests and stubs are the ones the course ships |
-//! | [`build`] | one `cargo build` for many crates in one world |
 //! | [`inputs`], [`settle`] | what the compiler read for it, and whether that is what is there |
+//! | [`build`], [`build_guard`] | one `cargo build` for many crates in one world, and an end to each compiler |
 //! | [`process`], [`run`] | one test is one process: confined, watched, captured |
 //! | [`judge`] | what a test's ending says about the code |
 //! | [`pool`] | several tests at once |
@@ -21,6 +21,7 @@
 pub mod audit;
 pub mod bench;
 pub mod build;
+pub mod build_guard;
 pub mod cache;
 pub mod course;
 pub mod digest;

@@ -74,6 +74,61 @@ impl Pauses {
     }
 }
 
+/// One process of a group.
+#[cfg(unix)]
+#[derive(Debug, Clone, Copy)]
+pub struct Member {
+    id: rustix::process::Pid,
+    /// The CPU time that it and those it waited for have used.
+    pub cpu: Duration,
+    /// Its bytes of memory, without what is only a file's content.
+    pub memory: u64,
+    /// Whether one of its threads runs, waits for its turn, or waits for a disk.
+    pub active: bool,
+}
+
+#[cfg(unix)]
+impl Member {
+    /// What its environment said of `name` when it started.
+    pub fn variable(&self, name: &str) -> Option<std::ffi::OsString> {
+        use std::os::unix::ffi::OsStringExt as _;
+        let environment = std::fs::read(format!("/proc/{}/environ", self.id.as_raw_nonzero()));
+        environment
+            .ok()?
+            .split(|&byte| byte == 0)
+            .find_map(|variable| variable.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+            .map(|value| std::ffi::OsString::from_vec(value.to_vec()))
+    }
+
+    /// Kills it alone.
+    pub fn kill(&self) {
+        let _ = rustix::process::kill_process(self.id, rustix::process::Signal::KILL);
+    }
+}
+
+/// One process of a group: nothing is known of any here.
+#[cfg(windows)]
+#[derive(Debug, Clone, Copy)]
+pub struct Member {
+    /// The CPU time that it and those it waited for have used.
+    pub cpu: Duration,
+    /// Its bytes of memory, without what is only a file's content.
+    pub memory: u64,
+    /// Whether one of its threads runs, waits for its turn, or waits for a disk.
+    pub active: bool,
+}
+
+#[cfg(windows)]
+impl Member {
+    /// Nothing is known of that here.
+    pub fn variable(&self, _name: &str) -> Option<std::ffi::OsString> {
+        None
+    }
+
+    /// Does nothing.
+    pub fn kill(&self) {}
+}
+
 /// How a process ended.
 #[derive(Debug)]
 pub enum End {
@@ -180,7 +235,7 @@ mod unix {
 
     #[cfg(target_os = "linux")]
     use super::PATIENCE;
-    use super::{Confinement, Limits, Usage};
+    use super::{Confinement, Limits, Member, Usage};
 
     /// A process that leads a group.
     pub struct Group {
@@ -238,6 +293,17 @@ mod unix {
             {
                 let _ = tolerance;
                 None
+            }
+        }
+
+        /// Its living processes but the leader, as far as the system says.
+        pub fn members(&self, tolerance: Duration) -> Vec<Member> {
+            #[cfg(target_os = "linux")]
+            return self.family.members(tolerance);
+            #[cfg(not(target_os = "linux"))]
+            {
+                let _ = tolerance;
+                Vec::new()
             }
         }
 
@@ -331,7 +397,7 @@ mod linux {
 
     use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
 
-    use super::{Pauses, Usage, usage};
+    use super::{Member, Pauses, Usage, usage};
 
     /// One line of /proc/PID/stat, as far as it matters.
     pub struct Stat {
@@ -430,6 +496,13 @@ mod linux {
             usage::of(table.iter().filter(|stat| self.has_member(stat)))
         }
 
+        /// Each of them that is alive, but the leader.
+        pub fn members(&self, tolerance: Duration) -> Vec<Member> {
+            let table = usage::table(tolerance);
+            let others = |stat: &&Stat| stat.id != self.leader && self.has_member(stat);
+            usage::each(table.iter().filter(others))
+        }
+
         /// Kills members until there are none: one may start another while it is being killed.
         pub fn kill(&self, patience: Duration) {
             kill_until_none(patience, || self.living());
@@ -480,7 +553,7 @@ mod windows {
 
     use process_wrap::std::{ChildWrapper, CommandWrap, JobObject};
 
-    use super::{Confinement, Usage};
+    use super::{Confinement, Member, Usage};
 
     /// A process in a job object of its own.
     pub struct Group {
@@ -510,6 +583,11 @@ mod windows {
         /// Nothing is known of that here.
         pub fn usage(&self, _tolerance: Duration) -> Option<Usage> {
             None
+        }
+
+        /// Nothing is known of them here.
+        pub fn members(&self, _tolerance: Duration) -> Vec<Member> {
+            Vec::new()
         }
 
         /// Nothing is known of that here.

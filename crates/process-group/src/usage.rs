@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::Pid;
 
+use super::Member;
 use super::guard::Usage;
 use super::linux::{Stat, all_processes};
 
@@ -38,6 +39,18 @@ pub(crate) fn of<'a>(members: impl Iterator<Item = &'a Stat>) -> Usage {
         usage.written += written(member.id).unwrap_or(0);
     }
     usage
+}
+
+/// Each of `members` that is alive.
+pub(crate) fn each<'a>(members: impl Iterator<Item = &'a Stat>) -> Vec<Member> {
+    let living = members.filter(|member| member.alive);
+    let member = |stat: &Stat| Member {
+        id: stat.id,
+        cpu: duration(stat.ticks),
+        memory: memory(stat.id).unwrap_or(0),
+        active: has_active_thread(stat.id),
+    };
+    living.map(member).collect()
 }
 
 /// The CPU time that a process and those it waited for have used.

@@ -158,6 +158,7 @@ impl<'a, 'env> Trials<'a, 'env> {
             world,
             packages: &packages,
             environment: &environment,
+            hang_guard: self.workshop.settings.hang_guard,
         };
         let settings = self.workshop.settings;
         let built =

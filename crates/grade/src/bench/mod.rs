@@ -66,6 +66,7 @@ pub fn bench(
         world: World::Std,
         packages: &packages,
         environment: &[],
+        hang_guard: settings.hang_guard,
     };
     let built = build::build(&request, &stopped, watch)?;
     for (done, ((index, package), built)) in open.iter().zip(built).enumerate() {

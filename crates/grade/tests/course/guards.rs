@@ -142,6 +142,40 @@ fn the_memory_of_all_processes_of_a_test_is_limited() {
     assert!(message.contains(words), "{message}");
 }
 
+#[test]
+fn a_compiler_that_does_not_end_is_stopped_and_its_neighbours_are_graded() {
+    let _guard = one_at_a_time();
+    let sources = [
+        (
+            "never_ends",
+            "#![allow(long_running_const_eval)]\nconst END: u64 = { let mut n = 0; while n < u64::MAX { n += 1; } n };\npub fn answer() -> u32 { END as u32 }",
+        ),
+        (
+            "reads_a_pipe",
+            "const TEXT: &str = include_str!(\"../pipe\");\npub fn answer() -> u32 { TEXT.len() as u32 }",
+        ),
+        (
+            "reads_a_device",
+            "const ZEROS: &[u8] = include_bytes!(\"/dev/zero\");\npub fn answer() -> u32 { ZEROS.len() as u32 }",
+        ),
+        ("solved", "pub fn answer() -> u32 { 42 }"),
+    ];
+    let course = course("compilers", &sources, &[]);
+    let pipe = course.root.join(course.path("reads_a_pipe", "pipe"));
+    assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let result = course.grade(&["--hang-guard", "3"]);
+    for (name, words) in [
+        ("never_ends", "The compiler had used 20 s of CPU time"),
+        ("reads_a_pipe", "The compiler slept for 30 s"),
+        ("reads_a_device", "The compiler used more than 4096 MiB"),
+    ] {
+        assert_eq!(find(&result, name)["state"], "wont_compile", "{name}");
+        let message = message(&result, name);
+        assert!(message.contains(words), "{name}: {message}");
+    }
+    assert_eq!(find(&result, "solved")["state"], "passing");
+}
+
 /// Keeps one processor busy until it is dropped.
 struct Spinner(Child);
 

@@ -4,9 +4,9 @@
 
 mod expected;
 mod fixture;
-mod made_of;
 #[cfg(target_os = "linux")]
 mod guards;
+mod made_of;
 mod small;
 
 use std::fs::{self, File};
