@@ -1,11 +1,12 @@
 //! What it costs to look into a full cell, counted and not timed.
 //!
-//! Decides whether such a look writes to what other threads read, and whether it ever waits for one of them. Both are
-//! properties of the steps it takes, the same on every machine.
+//! Decides whether such a look writes to what other threads read, whether it ever waits for one of them, and whether `get`
+//! waits for an `init` that stands still. These are properties of the steps it takes, the same on every machine.
 //! Does not decide how many nanoseconds a look takes. A step is an operation on something from `kata`.
 
-use kata::check::{Body, Randomized, non_blocking, rmw_count};
+use kata::check::{Body, Randomized, non_blocking, stands_still, write_count};
 use kata::sync::Arc;
+use kata::thread;
 use publish_once::OnceCell;
 
 fn full() -> OnceCell<u32> {
@@ -23,13 +24,13 @@ fn look(cell: &OnceCell<u32>) {
 fn looking_into_a_full_cell_writes_nothing() {
     Randomized::new().schedules(3).run(|| {
         let cell = full();
-        let before = rmw_count();
+        let before = write_count();
         look(&cell);
         assert_eq!(
-            rmw_count() - before,
+            write_count() - before,
             0,
-            "a look at a value that never changes again made that many read-modify-writes: each takes the cache line \
-             away from all other readers, and a value that everybody reads becomes a bottleneck"
+            "a look at a value that never changes again made that many writes, read-modify-writes included: each takes the \
+             cache line away from all other readers, and a value that everybody reads becomes a bottleneck"
         );
     });
 }
@@ -46,5 +47,28 @@ fn looking_into_a_full_cell_waits_for_nobody() {
                 Box::new(move || look(&cell)) as Body
             })
             .collect()
+    });
+}
+
+#[test]
+fn get_never_waits_for_an_init() {
+    /// A look or two, beside the beginning and the end of the thread. Whoever looks more often waits.
+    const MOST: usize = 8;
+    stands_still(MOST, || {
+        let cell = Arc::new(OnceCell::new());
+        let stopped = cell.clone();
+        let maker: Body = Box::new(move || {
+            stopped.get_or_init(|| {
+                thread::yield_now();
+                7
+            });
+        });
+        let caller: Body = Box::new(move || {
+            assert!(
+                cell.get().is_none_or(|&value| value == 7),
+                "get shows a value that nobody has made"
+            );
+        });
+        [maker, caller]
     });
 }

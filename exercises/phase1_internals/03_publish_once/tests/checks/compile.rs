@@ -2,12 +2,14 @@
 //!
 //! Decides which cells may be moved to another thread or shared with one. That is a promise made in types: no run of any
 //! program can show that it was right to make it, and one wrong bound lets safe code race.
-//! Does not decide anything about how the cell behaves.
+//! Decides as well which programs with references compile, and what the cell does when it is compiled as users ship it.
+//! Does not decide anything else about how the cell behaves.
 
 use std::cell::Cell;
 use std::rc::Rc;
 use std::sync::MutexGuard;
 
+use kata::check::Compiler;
 use kata::implements;
 use publish_once::OnceCell;
 
@@ -66,5 +68,54 @@ fn a_cell_of_a_value_bound_to_its_thread_cannot_be_shared() {
         !implements!(OnceCell<Rc<u32>>: Sync),
         "safe code can clone one `Rc` on two threads through the cell: its plain counter is a data race, then a use \
          after free"
+    );
+}
+
+#[test]
+fn a_cell_keeps_no_reference_to_what_is_gone() {
+    there_is_a_cell();
+    Compiler::new("publish_once", env!("CARGO_MANIFEST_DIR"))
+        .accepts(
+            "let text = String::new(); let cell = OnceCell::new(); cell.set(text.as_str()).unwrap(); cell.get();",
+            "the cell cannot hold a reference to a value that outlives it",
+        )
+        .accepts(
+            "fn fill<'a>(cell: &OnceCell<&'a str>, text: &'a str) { cell.get_or_init(|| text); } \
+             let text = String::new(); let cell = OnceCell::new(); fill(&cell, &text); cell.get();",
+            "a cell cannot be handed to a function that fills it",
+        )
+        .rejects(
+            "E0597",
+            "fn fill<'a>(cell: &OnceCell<&'a str>, text: &'a str) { cell.get_or_init(|| text); } \
+             let cell = OnceCell::new(); { let text = String::new(); fill(&cell, &text); } cell.get();",
+            "the compiler shortens a lifetime inside the cell's type: safe code fills a cell with a reference to a local variable, \
+             and whoever asks later reads freed memory. A value goes in through a `&OnceCell<T>`, so it must not be covariant \
+             in `T`",
+        )
+        .rejects(
+            "E0505",
+            "let cell = OnceCell::new(); let value: &String = cell.get_or_init(String::new); drop(cell); value.len();",
+            "a reference to the value outlives the cell: its owner reads freed memory",
+        )
+        .rejects(
+            "E0505",
+            "let cell = OnceCell::new(); cell.set(String::new()).unwrap(); let value = cell.get(); drop(cell); \
+             value.map(String::len);",
+            "a reference to the value outlives the cell: its owner reads freed memory",
+        )
+        .run();
+}
+
+#[test]
+fn an_optimised_program_makes_one_value_as_well() {
+    Compiler::new("publish_once", env!("CARGO_MANIFEST_DIR")).run_optimised(
+        "for _ in 0..2_000 { \
+             let (cell, seen) = (OnceCell::new(), std::sync::Mutex::new(Vec::new())); \
+             std::thread::scope(|scope| for number in 0..4 { \
+                 let (cell, seen) = (&cell, &seen); \
+                 scope.spawn(move || seen.lock().unwrap().push(*cell.get_or_init(|| number))); }); \
+             let value = *cell.get().expect(\"four threads have asked, and the cell is empty\"); \
+             assert_eq!(*seen.lock().unwrap(), [value; 4], \"the callers got different values\"); \
+             assert_eq!(cell.set(7), Err(7), \"a full cell has taken a second value\"); }",
     );
 }

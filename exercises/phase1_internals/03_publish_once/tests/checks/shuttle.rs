@@ -1,13 +1,13 @@
 //! Random, reproducible schedules of more threads than the exhaustive checks can afford, and with panics.
 //!
-//! Decides whether one `init` runs when four threads bring one, whether an `init` that panics leaves the others in a state
-//! in which they can go on, and whether anybody waits forever.
+//! Decides whether one `init` runs when four threads, or twenty, bring one, whether an `init` that panics leaves the others in
+//! a state in which they can go on, and whether anybody waits forever, also for another cell.
 //! Does not decide orderings: here every atomic access is sequentially consistent. Does not decide everything: it samples.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use kata::check::randomized;
+use kata::check::{Randomized, randomized};
 use kata::sync::Arc;
 use kata::thread;
 use publish_once::OnceCell;
@@ -151,6 +151,61 @@ fn set_is_refused_by_a_value_and_not_by_an_attempt() {
             cell.get(),
             Some(&7),
             "the value was taken, and is not there"
+        );
+    });
+}
+
+#[test]
+fn an_init_may_fill_another_cell() {
+    // Two settings, one of which is made from the other. A thread that makes the first and one that wants the second
+    // meet in between.
+    randomized(|| {
+        let cells = Arc::new((OnceCell::new(), OnceCell::new()));
+        let other = {
+            let cells = cells.clone();
+            thread::spawn(move || *cells.1.get_or_init(|| 2))
+        };
+        let first = *cells.0.get_or_init(|| {
+            thread::yield_now();
+            1 + cells.1.get_or_init(|| 2)
+        });
+        assert_eq!(
+            (first, other.join().unwrap(), cells.0.get(), cells.1.get()),
+            (3, 2, Some(&3), Some(&2)),
+            "two cells have mixed up their values"
+        );
+    });
+}
+
+#[test]
+fn twenty_callers_wait_for_one_init() {
+    const CALLERS: usize = 20;
+    Randomized::new().schedules(60).steps(400_000).run(|| {
+        let cell = Arc::new(OnceCell::new());
+        let callers: Vec<_> = (0..CALLERS)
+            .map(|number| {
+                let cell = cell.clone();
+                thread::spawn(move || {
+                    *cell.get_or_init(|| {
+                        // Long enough for all the others to come and wait.
+                        for _ in 0..10 * CALLERS {
+                            thread::yield_now();
+                        }
+                        number
+                    })
+                })
+            })
+            .collect();
+        let seen: Vec<_> = callers
+            .into_iter()
+            .map(|caller| caller.join().unwrap())
+            .collect();
+        let value = *cell
+            .get()
+            .expect("everybody has got a value, and the cell is empty");
+        assert_eq!(
+            seen, [value; CALLERS],
+            "{CALLERS} threads asked for the value at once, and not all of them got the one in the cell"
         );
     });
 }

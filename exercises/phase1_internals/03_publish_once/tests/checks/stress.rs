@@ -3,10 +3,13 @@
 //! Decides whether one value is made here and everybody gets it, and whether everybody gets through. It is the only check
 //! in which the operating system takes the processor from an `init`, as it will in production.
 //! Does not decide orderings: x86 forgives every one of them. Does not prove anything: it samples.
+#![allow(clippy::drop_non_drop)] // Whether a cell needs a `Drop` of its own depends on how it keeps its value.
 
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::Relaxed};
 
-use kata::check::Stress;
+use std::sync::Arc;
+
+use kata::check::{Stress, allocations_in};
 use publish_once::OnceCell;
 
 const THREADS: usize = 8;
@@ -53,14 +56,19 @@ fn one_init_runs_and_everybody_gets_its_value() {
 
 #[test]
 fn of_many_values_one_is_taken() {
+    let left = Arc::new(AtomicIsize::new(0));
+    let total = Arc::clone(&left);
     Stress::new(THREADS).rounds(ROUNDS).run(
         |_round| OnceCell::new(),
         |thread, cell| {
-            let early = cell.get().copied();
-            let taken = cell.set(value_of(thread)).is_ok();
-            (early, taken, cell.get().copied())
+            allocations_in(|| {
+                let early = cell.get().copied();
+                let taken = cell.set(value_of(thread)).is_ok();
+                (early, taken, cell.get().copied())
+            })
         },
-        |cell, seen| {
+        move |cell, results| {
+            let (seen, heaps): (Vec<_>, Vec<_>) = results.into_iter().unzip();
             let takers: Vec<_> = (0..THREADS).filter(|&thread| seen[thread].1).collect();
             assert_eq!(
                 takers.len(),
@@ -80,6 +88,15 @@ fn of_many_values_one_is_taken() {
                     "after its own `set`, whatever came of it, a thread did not find the value"
                 );
             }
+            let ((), dropped) = allocations_in(|| drop(cell));
+            let used: isize = heaps.iter().map(|heap| heap.live_bytes).sum();
+            total.fetch_add(used + dropped.live_bytes, Relaxed);
         },
+    );
+    let left = left.load(Relaxed);
+    assert!(
+        left < ROUNDS.cast_signed(),
+        "{left} bytes were not given back although all {ROUNDS} cells are gone: callers who come too late leave something \
+         behind"
     );
 }

@@ -8,7 +8,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
 
-use kata::check::Drops;
+use kata::check::{Drops, Foreign, allocations_in};
 use publish_once::OnceCell;
 use rstest::rstest;
 
@@ -218,4 +218,92 @@ fn an_init_may_look_at_the_cell_it_fills() {
         7
     });
     assert_eq!(*value, 7, "the value is the one that init has made");
+}
+
+#[test]
+fn inits_that_fail_leave_no_memory_behind() {
+    const FAILURES: usize = 100;
+    let fail = |cell: &OnceCell<[u64; 16]>| {
+        let trouble = Foreign::panics_once(1);
+        let outcome = Foreign::survive(|| {
+            cell.get_or_init(|| {
+                trouble.call();
+                [7; 16]
+            });
+        });
+        assert!(
+            outcome.is_none(),
+            "an init has panicked, and its caller does not learn of it"
+        );
+    };
+    let cell = empty();
+    fail(&cell); // What belongs to the first panic of a thread is nobody's leak.
+    let ((), heap) = allocations_in(|| (0..FAILURES).for_each(|_| fail(&cell)));
+    assert!(
+        heap.live_bytes < FAILURES.cast_signed(),
+        "{FAILURES} inits have panicked and left {} bytes behind: a service that tries again and again to read a missing file \
+         runs out of memory",
+        heap.live_bytes
+    );
+}
+
+/// More failures than a number of 16 bits counts, in case the cell counts its attempts.
+#[test]
+fn a_cell_that_has_failed_for_long_can_still_be_filled() {
+    const FAILURES: u32 = 70_000;
+    let cell = empty();
+    for failure in 0..FAILURES {
+        let trouble = Foreign::panics_once(1);
+        let outcome = Foreign::survive(|| {
+            *cell.get_or_init(|| {
+                trouble.call();
+                failure
+            })
+        });
+        assert_eq!(
+            (outcome, cell.get()),
+            (None, None),
+            "init number {failure} has panicked, as all before it, and there is a value"
+        );
+    }
+    by_set(&cell, 7);
+    assert_eq!(
+        cell.get(),
+        Some(&7),
+        "the value was taken, and is not there"
+    );
+}
+
+#[test]
+fn a_value_that_panics_in_its_drop_is_dropped_once() {
+    let trouble = Foreign::panics_once(1);
+    let cell = empty();
+    assert!(cell.set(trouble.in_drop(7)).is_ok(), "the cell was empty");
+    let dropped = Foreign::survive(|| drop(cell));
+    assert_eq!(
+        (dropped, trouble.calls()),
+        (None, 1),
+        "the cell was dropped, and its value panics as it is dropped: the owner of the cell gets this panic, and the value is \
+         gone after one drop"
+    );
+}
+
+#[test]
+fn values_of_any_size_and_alignment_are_kept() {
+    #[derive(Debug, PartialEq)]
+    #[repr(align(256))]
+    struct Aligned([u64; 1_000]);
+
+    let cell = empty();
+    cell.get_or_init(|| Aligned([7; 1_000]));
+    let value = cell.get().expect("the value is in the cell");
+    assert_eq!(
+        (value.0[0], value.0[999]),
+        (7, 7),
+        "part of the value was lost"
+    );
+    assert!(
+        ptr::from_ref(value).addr().is_multiple_of(256),
+        "the value lies where its type cannot be"
+    );
 }
