@@ -599,6 +599,7 @@ pub fn checks(course: &Course, lock: &Lock, plan: &Plan, watch: &dyn Watch) -> R
             world,
             packages: &packages,
             environment: &[],
+            hang_guard: settings.hang_guard,
         };
         let built = build::build(&request, &stopped, watch)?;
         for (index, built) in indices.into_iter().zip(built) {
