@@ -124,6 +124,8 @@ pub struct Exercise {
     pub topic: String,
     /// Ids of the exercises to do first.
     pub needs: Vec<String>,
+    /// What its source may take from `std` although no model sees it, such as `std::sync::mpsc`.
+    pub std: Vec<String>,
     /// The learner's crate.
     pub package: Package,
     /// Why the crate cannot be handed to cargo at all, in words that follow its id.
@@ -139,6 +141,11 @@ impl Exercise {
     /// `phase1_internals/04_spin_lock`.
     pub fn path(&self) -> String {
         format!("{}/{}", self.phase.name, self.folder)
+    }
+
+    /// Whether it has a world besides that of `std`.
+    pub fn has_models(&self) -> bool {
+        self.package.worlds.iter().any(|&world| world != World::Std)
     }
 }
 
@@ -322,6 +329,7 @@ fn read_exercise(
         title: kata.title.unwrap_or_else(|| name.clone()),
         topic: kata.topic,
         needs: kata.needs,
+        std: kata.std,
         package: Package {
             name: name.clone(),
             dir,
@@ -360,6 +368,8 @@ struct Kata {
     topic: String,
     #[serde(default)]
     needs: Vec<String>,
+    #[serde(default)]
+    std: Vec<String>,
 }
 
 impl Manifest {

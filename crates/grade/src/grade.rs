@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::inputs;
 use crate::judge::{Failure, TestResult, Verdict, plain_name};
 use crate::lock::{Checks, Entry, Lock};
+use crate::permitted;
 use crate::pool::{self, Job};
 use crate::process::Pauses;
 use crate::run::{self, Settings};
@@ -189,6 +190,14 @@ pub fn assess(
                 )?;
                 assessment.worlds = work.known.clone();
                 assessment.complete = work.is_complete();
+                // What is known already was found out about source that may stand.
+                if selected[index]
+                    && !assessment.complete
+                    && let Some(refused) = refused(&course.root, exercise, &work.package)
+                {
+                    assessment.worlds = BTreeMap::from([(World::Std, refused)]);
+                    assessment.complete = true;
+                }
                 if selected[index] && !assessment.complete {
                     open.push(work);
                 }
@@ -257,6 +266,22 @@ pub(crate) fn first_look(exercise: &Exercise, lock: &Lock, target: Target) -> Re
     assessment.untouched = found.stub == locked.stub;
     assessment.complete = assessment.untouched || manifest_edited || build_script;
     Ok(assessment)
+}
+
+/// The result for source that names what it must not, for which nothing is built.
+fn refused(root: &Path, exercise: &Exercise, package: &Package) -> Option<WorldResult> {
+    if !exercise.has_models() {
+        return None;
+    }
+    let shown = package.dir.strip_prefix(root).unwrap_or(&package.dir);
+    let said = permitted::look(&package.dir, &shown.display().to_string(), &exercise.std)?;
+    let message = format!(
+        "The models cannot vouch for this source, so nothing of it was built or run:\n{said}"
+    );
+    Some(WorldResult::Tests(vec![TestResult {
+        name: "build::source".to_owned(),
+        verdict: Verdict::Failed(Failure::new(message)),
+    }]))
 }
 
 /// What to say of a part that an author has not written so; `path` is where it is below the course's root.

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`course`] | which exercises there are, and which of them a selector names |
 //! | [`lock`], [`digest`] | whether tests and stubs are the ones the course ships |
+//! | [`permitted`] | what source may name where models are to see everything |
 //! | [`inputs`], [`settle`] | what the compiler read for it, and whether that is what is there |
 //! | [`build`], [`build_guard`] | one `cargo build` for many crates in one world, and an end to each compiler |
 //! | [`process`], [`run`] | one test is one process: confined, watched, captured |
@@ -31,6 +32,7 @@ pub mod inputs;
 pub mod judge;
 pub mod junit;
 pub mod lock;
+pub mod permitted;
 pub mod pool;
 pub mod progress;
 pub mod result;

@@ -406,7 +406,9 @@ impl ExerciseReport {
                 }
                 WorldResult::Tests(tests) => {
                     for test in tests {
-                        let replay = replay_command(&package, target, world, &test.name);
+                        // What was found out without a test cannot be found out by one.
+                        let replay = (test.kind() != "build")
+                            .then(|| replay_command(&package, target, world, &test.name));
                         check_of(&mut checks, test.kind()).add(test, replay);
                     }
                 }
@@ -466,7 +468,7 @@ fn nothing_known(no_checks: bool) -> CheckReport {
 }
 
 impl CheckReport {
-    fn add(&mut self, test: &TestResult, replay: String) {
+    fn add(&mut self, test: &TestResult, replay: Option<String>) {
         self.total += 1;
         self.tests.push(test.clone());
         match &test.verdict {
@@ -487,7 +489,7 @@ impl CheckReport {
                     test: test.name.clone(),
                     message,
                     hanging,
-                    replay: Some(reported.map_or(replay, str::to_owned)),
+                    replay: reported.map(str::to_owned).or(replay),
                     timeline,
                 });
             }

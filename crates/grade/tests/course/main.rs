@@ -7,6 +7,7 @@ mod fixture;
 #[cfg(target_os = "linux")]
 mod guards;
 mod made_of;
+mod permitted;
 mod small;
 
 use std::fs::{self, File};

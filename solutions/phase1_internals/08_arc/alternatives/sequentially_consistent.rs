@@ -1,12 +1,11 @@
-//! The strongest ordering everywhere, memory straight from the allocator, and the value in a cell of `std`'s, where the
-//! model checker sees only what the value itself shows.
+//! The strongest ordering everywhere, and memory straight from the allocator.
 
 use std::alloc::{Layout, alloc, dealloc, handle_alloc_error};
-use std::cell::UnsafeCell;
 use std::ops::Deref;
 use std::process::abort;
 use std::ptr::{NonNull, drop_in_place};
 
+use kata::cell::UnsafeCell;
 use kata::sync::atomic::AtomicUsize;
 use kata::sync::atomic::Ordering::SeqCst;
 use kata::thread::yield_now;
@@ -75,7 +74,7 @@ impl<T> Arc<T> {
         let only = block.strong.load(SeqCst) == 1;
         block.weak.swap(1, SeqCst);
         // SAFETY: nobody else has a reference of either kind.
-        only.then(|| unsafe { &mut *block.value.get() })
+        only.then(|| block.value.with_mut(|value| unsafe { &mut *value }))
     }
 
     pub fn try_unwrap(this: Self) -> Result<T, Self> {
@@ -84,7 +83,7 @@ impl<T> Arc<T> {
             return Err(this);
         }
         // SAFETY: we were the last owner, and are forgotten before we could drop what we have read.
-        let value = unsafe { this.block().value.get().read() };
+        let value = this.block().value.with_mut(|value| unsafe { value.read() });
         drop(Weak { block: this.block });
         std::mem::forget(this);
         Ok(value)
@@ -114,7 +113,7 @@ impl<T> Deref for Arc<T> {
 
     fn deref(&self) -> &T {
         // SAFETY: it is there, and nobody changes it, while an owner is shared.
-        unsafe { &*self.block().value.get() }
+        self.block().value.with(|value| unsafe { &*value })
     }
 }
 
@@ -129,7 +128,7 @@ impl<T> Drop for Arc<T> {
     fn drop(&mut self) {
         if self.block().strong.fetch_sub(1, SeqCst) == 1 {
             // SAFETY: we were the last owner.
-            unsafe { drop_in_place(self.block().value.get()) };
+            self.block().value.with_mut(|value| unsafe { drop_in_place(value) });
             drop(Weak { block: self.block });
         }
     }
