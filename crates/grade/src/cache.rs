@@ -288,9 +288,14 @@ impl LocalCrates {
             let Some(manifest) = read_table(&dir.join("Cargo.toml")) else {
                 continue;
             };
-            for kind in ["dependencies", "dev-dependencies", "build-dependencies"] {
-                let dependencies = manifest.get(kind).and_then(toml::Value::as_table);
-                for (name, value) in dependencies.into_iter().flatten() {
+            // Those of all targets, and those of one each.
+            let targets = manifest.get("target").and_then(toml::Value::as_table);
+            let of_targets = targets.into_iter().flatten().map(|(_, table)| table);
+            let tables = of_targets.filter_map(toml::Value::as_table);
+            for table in tables.chain([&manifest]) {
+                let kinds = ["dependencies", "dev-dependencies", "build-dependencies"];
+                let dependencies = kinds.iter().filter_map(|kind| table.get(*kind)?.as_table());
+                for (name, value) in dependencies.flatten() {
                     let own = value.get("path").and_then(toml::Value::as_str);
                     let path = own
                         .map(|path| without_detours(&dir.join(path)))
