@@ -24,10 +24,13 @@ pub struct TestResult {
 impl TestResult {
     /// The check kind: the first segment of the name.
     pub fn kind(&self) -> &str {
-        self.name
-            .split_once("::")
-            .map_or("checks", |(kind, _)| kind)
+        kind_of(&self.name)
     }
+}
+
+/// The check kind of the test `name`: the first segment.
+pub fn kind_of(name: &str) -> &str {
+    name.split_once("::").map_or("checks", |(kind, _)| kind)
 }
 
 /// What became of a test.

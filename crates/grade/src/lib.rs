@@ -14,6 +14,7 @@
 //! | [`grade`] | all of this for the selected exercises |
 //! | [`bench`] | how long it takes, beside what a user would pick instead |
 //! | [`audit`] | the author's gate: the tests are tested |
+//! | [`class`] | other people's code: each exercise of each submission in a sandbox |
 //! | [`result`] | the outcome as data: `--json` |
 //! | [`table`], [`progress`], [`junit`] | the outcome for people and for other tools |
 //!
@@ -24,6 +25,7 @@ pub mod bench;
 pub mod build;
 pub mod build_guard;
 pub mod cache;
+pub mod class;
 pub mod course;
 pub mod digest;
 pub mod error;

@@ -10,11 +10,12 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use console::{Term, style};
 
+use grade::class::{self, Shard};
 use grade::course::{Course, Target};
 use grade::error::{Error, Result};
 use grade::grade::Plan;
 use grade::lock::Lock;
-use grade::progress::Progress;
+use grade::progress::{ClassProgress, Progress};
 use grade::result::Report;
 use grade::table::Layout;
 use grade::{audit, bench, junit, process, table};
@@ -65,6 +66,69 @@ enum Verb {
     },
     /// For authors: test the tests. The stub fails every check, every right solution passes, every wrong one is rejected
     Audit(AuditOptions),
+    /// For teachers: grade a folder of other people's submissions, each exercise of each in a sandbox of its own
+    Class(ClassOptions),
+    /// What `class` runs inside a sandbox
+    #[command(hide = true)]
+    Cell,
+}
+
+#[derive(clap::Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    subcommand_negates_reqs = true,
+    after_help = "\
+A submission is a folder in SUBMISSIONS: a clone of the course, a tree with exercises/PHASE/NN_NAME/src in it, or a folder
+NAME or NN_NAME with src in it for each exercise. Only .rs files below src are taken. docs/classes.md says more.
+
+Exit code: 0 if everything was graded, whatever came out; 1 if something could not be graded; 2 if the grader itself could
+not work; 130 if it was stopped. Called again with the same --out, it goes on where it stopped."
+)]
+struct ClassOptions {
+    #[command(subcommand)]
+    verb: Option<ClassVerb>,
+
+    /// The folder that holds a folder for each submission
+    #[arg(value_name = "SUBMISSIONS", required = true)]
+    submissions: Option<PathBuf>,
+
+    /// Where the results go: results.json, results.csv, and a page and a JSON file for each submission
+    #[arg(long, value_name = "DIR", required = true)]
+    out: Option<PathBuf>,
+
+    /// Grade the K-th of N parts of the submissions, and leave the others to other machines
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
+
+    /// How many sandboxes at once [default: the number of cores]
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    jobs: Option<u16>,
+
+    /// Run the submissions without a sandbox: they may read, change and send whatever you may
+    #[arg(long)]
+    trust: bool,
+
+    /// Stop a check that has used so many seconds of CPU time; one that only sleeps is stopped after 10
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    hang_guard: Duration,
+
+    /// Stop an exercise that is still being graded after so many seconds: somebody has stopped its grader
+    #[arg(long, value_name = "SECONDS", default_value = "3600", value_parser = seconds)]
+    limit: Duration,
+}
+
+#[derive(Subcommand)]
+enum ClassVerb {
+    /// Put the results of several parts together
+    Merge {
+        /// What the parts' --out named
+        #[arg(value_name = "DIR", required = true)]
+        parts: Vec<PathBuf>,
+
+        /// Where the results go
+        #[arg(long, value_name = "DIR")]
+        out: PathBuf,
+    },
 }
 
 #[derive(clap::Args)]
@@ -202,6 +266,10 @@ fn wants_colour(is_terminal: bool) -> bool {
 }
 
 fn run(cli: &Cli) -> Result<u8> {
+    if let Some(Verb::Cell) = cli.command {
+        // What it is asked says where the course is.
+        return class::cell::run(prepare()?).map(|()| 0);
+    }
     let root = match find_course(cli.course.as_deref()) {
         Ok(root) => root,
         Err(error) => return Err(in_json_too(cli, error)),
@@ -250,6 +318,8 @@ fn run(cli: &Cli) -> Result<u8> {
         }
         Some(Verb::Bench(options)) => run_bench(&root, options),
         Some(Verb::Audit(options)) => run_audit(&root, options),
+        Some(Verb::Class(options)) => run_class(&root, options),
+        Some(Verb::Cell) => unreachable!("it needs no course"),
         None => {
             let report = assess(&root, &cli.grade).map_err(|error| in_json_too(cli, error))?;
             show(&root, &cli.grade, &report)
@@ -374,6 +444,36 @@ fn run_audit(root: &Path, options: &AuditOptions) -> Result<u8> {
         audit::table::render(&report)
     })?;
     Ok(report.exit_code())
+}
+
+fn run_class(root: &Path, options: &ClassOptions) -> Result<u8> {
+    let results = match (&options.verb, &options.submissions, &options.out) {
+        (Some(ClassVerb::Merge { parts, out }), ..) => {
+            class::merge::merge(parts, out, &|line| eprintln!("{line}"))?
+        }
+        (None, Some(submissions), Some(out)) => {
+            let cores = cores();
+            let plan = class::Plan {
+                submissions: submissions.clone(),
+                out: out.clone(),
+                shard: options.shard,
+                jobs: options.jobs.map_or(cores, usize::from),
+                cores,
+                trust: options.trust,
+                hang_guard: options.hang_guard,
+                limit: options.limit,
+                target_dir: target_dir(root),
+                interrupted: prepare()?,
+            };
+            let progress = ClassProgress::new();
+            let results = class::grade(root, &plan, &progress);
+            progress.clear();
+            results?
+        }
+        _ => unreachable!("clap asks for both"),
+    };
+    print(&class::outcome::overview(&results))?;
+    Ok(results.exit_code())
 }
 
 fn target(solutions: bool) -> Target {

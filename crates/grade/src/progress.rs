@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::class::Listener;
+use crate::class::outcome::Record;
 use crate::course::World;
 use crate::watch::Watch;
 
@@ -84,6 +86,50 @@ impl Watch for Progress {
             eprintln!(
                 "Another ./grade.sh is at work in this target directory; waiting for it to finish."
             );
+        });
+    }
+}
+
+/// A line for each submission that is through and, on a terminal, how many are.
+pub struct ClassProgress {
+    line: ProgressBar,
+}
+
+impl Default for ClassProgress {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl ClassProgress {
+    /// A line that shows nothing yet.
+    pub fn new() -> Self {
+        let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} · {elapsed}") {
+            line.set_style(style);
+        }
+        Self { line }
+    }
+
+    /// Takes the line away.
+    pub fn clear(&self) {
+        self.line.finish_and_clear();
+    }
+}
+
+impl Listener for ClassProgress {
+    fn tell(&self, text: &str) {
+        self.line.enable_steady_tick(Duration::from_millis(120));
+        self.line.suspend(|| eprintln!("{text}"));
+    }
+
+    fn finished(&self, record: &Record, known: bool, done: usize, all: usize) {
+        self.line.enable_steady_tick(Duration::from_millis(120));
+        self.line
+            .set_message(format!("{done} of {all} submissions"));
+        let known = if known { " (known already)" } else { "" };
+        self.line.suspend(|| {
+            eprintln!("[{done}/{all}] {}: {}{known}", record.id, record.in_short());
         });
     }
 }
