@@ -154,6 +154,9 @@ impl Exercise {
 pub struct Course {
     /// Where the workspace's Cargo.toml is.
     pub root: PathBuf,
+    /// How many exercises the curriculum has in a phase, by the phase's folder; of a phase that is not named, what is
+    /// written is all.
+    curriculum: BTreeMap<String, usize>,
     /// In the order in which they are to be done.
     pub exercises: Vec<Exercise>,
 }
@@ -191,8 +194,21 @@ impl Course {
         exercises.sort_by_key(|exercise| (exercise.phase.number, exercise.number));
         Ok(Self {
             root: root.to_path_buf(),
+            curriculum: read_curriculum(root),
             exercises,
         })
+    }
+
+    /// How many exercises of a phase are written.
+    pub fn written(&self, phase: &Phase) -> usize {
+        let of_phase = |exercise: &&Exercise| exercise.phase == phase;
+        self.exercises.iter().filter(of_phase).count()
+    }
+
+    /// How many exercises a phase has once all of them are written.
+    pub fn planned(&self, phase: &Phase) -> usize {
+        let planned = self.curriculum.get(phase.name).copied();
+        planned.unwrap_or(0).max(self.written(phase))
     }
 
     /// The crate to grade for `exercise`; `None` if there is no solution.
@@ -339,6 +355,19 @@ fn read_exercise(
         folder,
         unusable,
     })
+}
+
+/// `[workspace.metadata.kata.curriculum]` of the course's own Cargo.toml.
+fn read_curriculum(root: &Path) -> BTreeMap<String, usize> {
+    let text = fs::read_to_string(root.join("Cargo.toml")).unwrap_or_default();
+    let manifest: toml::Table = toml::from_str(&text).unwrap_or_default();
+    let curriculum = ["workspace", "metadata", "kata", "curriculum"]
+        .iter()
+        .try_fold(&toml::Value::Table(manifest), |value, key| value.get(key))
+        .cloned();
+    curriculum
+        .and_then(|phases| phases.try_into().ok())
+        .unwrap_or_default()
 }
 
 /// As much of a Cargo.toml as the grader cares about.

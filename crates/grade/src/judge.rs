@@ -67,7 +67,17 @@ impl Failure {
             timeline: None,
         }
     }
+
+    /// Whether all that it says is that something is not written yet.
+    pub fn is_todo(&self) -> bool {
+        let headline = self.timeline.as_ref().map(|timeline| &timeline["headline"]);
+        let headline = headline.and_then(Value::as_str).unwrap_or("");
+        self.message.contains(TODO) || headline.contains(TODO)
+    }
 }
+
+/// What the panic of a `todo!()` says.
+const TODO: &str = "not yet implemented";
 
 /// The name of a test without the module that a solution's test target wraps around it.
 pub fn plain_name(name: &str) -> &str {

@@ -201,6 +201,10 @@ struct GradeOptions {
     #[arg(long)]
     all: bool,
 
+    /// Tell why each check fails, not only the one that teaches most
+    #[arg(long)]
+    all_failures: bool,
+
     /// Write a JUnit XML report as well
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -385,7 +389,12 @@ fn show(root: &Path, options: &GradeOptions, report: &Report) -> Result<u8> {
         let width = Term::stdout()
             .size_checked()
             .map(|(_, columns)| columns.into());
-        table::render(report, Layout { root, width })
+        let layout = Layout {
+            root,
+            width,
+            all_failures: options.all_failures,
+        };
+        table::render(report, layout)
     })?;
     if let Some(file) = &options.junit {
         std::fs::write(file, junit::render(report)).map_err(|error| {

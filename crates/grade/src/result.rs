@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::cache::WorldResult;
-use crate::course::{Course, Exercise, PHASES, Target};
+use crate::course::{Course, Exercise, PHASES, Phase, Target};
 use crate::error::Error;
 use crate::grade::{Assessment, replay_command};
 use crate::judge::{Failure, TestResult, Verdict};
@@ -50,7 +50,7 @@ impl State {
 pub enum Level {
     /// Phase 1 is not complete.
     Basics,
-    /// Phase 1 is complete.
+    /// Phase 1 is complete, with every exercise of the curriculum.
     Advanced,
     /// Phases 1 to 5 are complete.
     Expert,
@@ -70,7 +70,6 @@ impl Level {
         }
     }
 
-    /// A phase without exercises is never complete.
     fn of(complete: impl Fn(u8) -> bool) -> Self {
         if !complete(1) {
             Self::Basics
@@ -81,6 +80,23 @@ impl Level {
         } else {
             Self::God
         }
+    }
+}
+
+/// How far something has come, over all of it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// How many exercises pass, as far as it is known.
+    pub passed: usize,
+    /// How many are written.
+    pub written: usize,
+    /// How many the curriculum has: what is not written yet is still to be done.
+    pub total: usize,
+}
+
+impl Tally {
+    fn is_complete(self) -> bool {
+        self.total > 0 && self.passed == self.total
     }
 }
 
@@ -97,6 +113,9 @@ pub struct Report {
     pub passed: usize,
     /// How many are selected.
     pub total: usize,
+    /// The whole course.
+    #[serde(default)]
+    pub course: Tally,
     /// All phases, each with its selected exercises.
     pub phases: Vec<PhaseReport>,
     /// Why the grader could not work; the rest is empty then. Otherwise empty.
@@ -137,11 +156,14 @@ pub struct PhaseReport {
     pub name: String,
     /// What a reader sees.
     pub title: String,
-    /// How many exercises pass.
+    /// How many of the selected exercises pass.
     pub passed: usize,
-    /// How many there are.
+    /// How many are selected.
     pub total: usize,
-    /// In order.
+    /// The whole phase.
+    #[serde(default)]
+    pub course: Tally,
+    /// The selected ones, in order.
     pub exercises: Vec<ExerciseReport>,
 }
 
@@ -195,6 +217,9 @@ pub struct FailureReport {
     pub message: String,
     /// Whether it was still running when it was stopped, which says less than any other failure.
     pub hanging: bool,
+    /// Whether it met a `todo!()`, which says that it is not written yet, and no more.
+    #[serde(default)]
+    pub unfinished: bool,
     /// What `kata` reported, with the picture.
     pub timeline: Option<serde_json::Value>,
     /// How to run it alone.
@@ -234,6 +259,7 @@ impl Report {
             level: Level::Basics,
             passed: 0,
             total: 0,
+            course: Tally::default(),
             phases: Vec::new(),
             errors: vec![error.to_string()],
             partial: false,
@@ -256,17 +282,23 @@ impl Report {
             let report = ExerciseReport::new(course, exercise, assessment, target);
             all.push((exercise.phase.number, selected, report));
         }
-        let level = Level::of(|phase| {
-            let mut of_phase = all
+        let tally = |phase: &Phase| Tally {
+            passed: all
                 .iter()
-                .filter(|(number, ..)| *number == phase)
-                .peekable();
-            of_phase.peek().is_some() && of_phase.all(|(.., report)| report.state == State::Passing)
-        });
+                .filter(|(number, ..)| *number == phase.number)
+                .filter(|(.., report)| report.state == State::Passing)
+                .count(),
+            written: course.written(phase),
+            total: course.planned(phase),
+        };
+        let tallies: Vec<Tally> = PHASES.iter().map(tally).collect();
+        let level = Level::of(|phase| tallies[usize::from(phase) - 1].is_complete());
         let next = next_step(course, &all);
         let mut phases: Vec<PhaseReport> = PHASES
             .iter()
-            .map(|phase| PhaseReport {
+            .zip(&tallies)
+            .map(|(phase, tally)| PhaseReport {
+                course: *tally,
                 id: phase.id(),
                 name: phase.name.to_owned(),
                 title: phase.title.to_owned(),
@@ -289,6 +321,11 @@ impl Report {
             level,
             passed: phases.iter().map(|phase| phase.passed).sum(),
             total: phases.iter().map(|phase| phase.total).sum(),
+            course: tallies.iter().fold(Tally::default(), |sum, tally| Tally {
+                passed: sum.passed + tally.passed,
+                written: sum.written + tally.written,
+                total: sum.total + tally.total,
+            }),
             phases,
             errors: Vec::new(),
             partial: selected.contains(&false),
@@ -379,6 +416,7 @@ impl ExerciseReport {
                     test: "tests.lock".to_owned(),
                     message: difference.clone(),
                     hanging: false,
+                    unfinished: false,
                     timeline: None,
                     replay: None,
                 });
@@ -400,6 +438,7 @@ impl ExerciseReport {
                             package.name
                         ),
                         hanging: false,
+                        unfinished: false,
                         timeline: None,
                         replay: None,
                     });
@@ -460,10 +499,31 @@ fn nothing_known(no_checks: bool) -> CheckReport {
             test: "checks".to_owned(),
             message: message.to_owned(),
             hanging: false,
+            unfinished: false,
             timeline: None,
             replay: None,
         }],
         ..CheckReport::default()
+    }
+}
+
+impl FailureReport {
+    /// The picture that `kata` drew; empty if there is none.
+    pub fn picture(&self) -> &str {
+        let text = self.timeline.as_ref().map(|timeline| &timeline["text"]);
+        text.and_then(serde_json::Value::as_str).unwrap_or("")
+    }
+
+    /// Comes first for what teaches most: what is not about a single check, such as an error of the compiler; then what
+    /// has a picture, a short one first; and what only did not end comes last.
+    pub fn by_what_it_teaches(&self) -> impl Ord + use<> {
+        let picture = self.picture();
+        (
+            self.replay.is_some(),
+            picture.is_empty(),
+            self.hanging,
+            picture.lines().count(),
+        )
     }
 }
 
@@ -481,6 +541,7 @@ impl CheckReport {
             }
             Verdict::Failed(failure) | Verdict::Hanging(failure) => {
                 let hanging = matches!(test.verdict, Verdict::Hanging(_));
+                let unfinished = failure.is_todo();
                 let Failure { message, timeline } = failure.clone();
                 let reported = timeline
                     .as_ref()
@@ -489,6 +550,7 @@ impl CheckReport {
                     test: test.name.clone(),
                     message,
                     hanging,
+                    unfinished,
                     replay: reported.map(str::to_owned).or(replay),
                     timeline,
                 });

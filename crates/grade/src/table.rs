@@ -1,13 +1,16 @@
 //! The outcome for people: a table a phase, how far it is, what to do next, and why something does not pass.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::path::Path;
 
 use console::{Alignment, measure_text_width, pad_str, style};
+use serde::Deserialize as _;
 
 use crate::course::{Course, Target};
 use crate::result::{
-    CheckReport, ExerciseReport, FailureReport, NextStep, PhaseReport, Report, State, kind_order,
+    CheckReport, ExerciseReport, FailureReport, NextStep, PhaseReport, Report, State, Tally,
+    kind_order,
 };
 
 /// How the text is to be laid out.
@@ -17,6 +20,8 @@ pub struct Layout<'a> {
     pub root: &'a Path,
     /// The most columns a line of a table may have; none if nothing bounds it.
     pub width: Option<usize>,
+    /// Whether every failure is told, rather than the one that teaches most.
+    pub all_failures: bool,
 }
 
 /// The whole text.
@@ -66,12 +71,21 @@ pub fn list(course: &Course) -> String {
 fn render_phase(text: &mut String, phase: &PhaseReport, layout: Layout<'_>) {
     let number = phase.id.trim_start_matches("phase");
     let title = style(format!("Phase {number} · {}", phase.title)).bold();
-    if phase.exercises.is_empty() {
+    let Tally {
+        passed,
+        written,
+        total,
+    } = phase.course;
+    if total == 0 {
         let _ = writeln!(text, "{title}  {}", style("–").dim());
         return;
     }
-    let count = format!("{}/{} passing", phase.passed, phase.total);
-    let count = if phase.passed == phase.total {
+    let open = match total - written {
+        0 => String::new(),
+        open => format!(", {open} not written yet"),
+    };
+    let count = format!("{passed}/{total} passing{open}");
+    let count = if passed == total {
         style(count).green()
     } else {
         style(count).dim()
@@ -80,12 +94,18 @@ fn render_phase(text: &mut String, phase: &PhaseReport, layout: Layout<'_>) {
 
     let kinds = kinds_of(phase);
     let mut rows = rows_by_kind(phase, &kinds);
-    let too_wide = layout.width.is_some_and(|width| width_of(&rows) > width);
-    if too_wide {
+    let too_wide = |rows: &[Vec<String>]| layout.width.is_some_and(|width| width_of(rows) > width);
+    if too_wide(&rows) {
         rows = rows_in_short(phase);
     }
-    render_rows(text, &rows);
-    text.push('\n');
+    if too_wide(&rows) {
+        render_in_brief(text, phase);
+    } else {
+        render_rows(text, &rows);
+    }
+    if !phase.exercises.is_empty() {
+        text.push('\n');
+    }
 }
 
 /// The kinds that occur; trouble with the build shows in the state already.
@@ -155,6 +175,14 @@ fn rows_in_short(phase: &PhaseReport) -> Vec<Vec<String>> {
             ]
         })
         .collect()
+}
+
+/// Without checks and without the columns being columns, where there is no room for either.
+fn render_in_brief(text: &mut String, phase: &PhaseReport) {
+    for exercise in &phase.exercises {
+        let ExerciseReport { id, name, .. } = exercise;
+        let _ = writeln!(text, "{id} {name} {}", state_cell(exercise.state));
+    }
 }
 
 fn cell(check: &CheckReport) -> String {
@@ -243,26 +271,26 @@ fn render_failure(text: &mut String, exercise: &ExerciseReport, layout: Layout<'
         style(head).bold(),
         state_cell(exercise.state)
     );
-    let mut failures: Vec<&FailureReport> = exercise
-        .checks
-        .iter()
-        .flat_map(|check| &check.failures)
-        .collect();
-    // Whatever says why teaches more than that something did not end.
-    failures.sort_by_key(|failure| failure.hanging);
+    let failures = exercise.checks.iter().flat_map(|check| &check.failures);
+    let (unfinished, mut failures): (Vec<&FailureReport>, Vec<_>) =
+        failures.partition(|failure| failure.unfinished);
     // Of a test program that is not the course's own, only that is worth saying.
-    let told = if exercise.state == State::TestsEdited {
-        failures
-            .iter()
-            .take_while(|failure| failure.test == "tests.lock")
-            .count()
+    let edited = exercise.state == State::TestsEdited;
+    if !edited {
+        failures.sort_by_key(|failure| failure.by_what_it_teaches());
+    }
+    let told = if edited {
+        let said = |failure: &&&FailureReport| failure.test == "tests.lock";
+        failures.iter().take_while(said).count().max(1)
+    } else if layout.all_failures {
+        failures.len()
     } else {
         1
     };
-    for failure in failures.iter().take(told.max(1)) {
-        render_message(text, failure);
+    for failure in failures.iter().take(told) {
+        render_message(text, failure, layout);
     }
-    let mut rest = failures.split_off(told.max(1).min(failures.len()));
+    let mut rest = failures.split_off(told.min(failures.len()));
     if !rest.is_empty() {
         // Not to be left out: that is why it took so long.
         rest.sort_by_key(|failure| !failure.hanging);
@@ -282,8 +310,22 @@ fn render_failure(text: &mut String, exercise: &ExerciseReport, layout: Layout<'
         };
         let _ = writeln!(
             text,
-            "  Nor does this pass:\n      {}{more}",
+            "  Nor does this pass; ./grade.sh {} --all-failures says why:\n      {}{more}",
+            exercise.name,
             names[..shown].join("\n      ")
+        );
+    }
+    if !unfinished.is_empty() && !edited {
+        let names: Vec<&str> = unfinished.iter().map(|one| one.test.as_str()).collect();
+        let shown = names.len().min(NAMES);
+        let more = match names.len() - shown {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let _ = writeln!(
+            text,
+            "  Not written yet, a `todo!()`: {}{more}",
+            names[..shown].join(", ")
         );
     }
     let hints = format!("hints/{}.md", exercise.path);
@@ -294,22 +336,20 @@ fn render_failure(text: &mut String, exercise: &ExerciseReport, layout: Layout<'
     text.push('\n');
 }
 
-fn render_message(text: &mut String, failure: &FailureReport) {
+fn render_message(text: &mut String, failure: &FailureReport, layout: Layout<'_>) {
     let is_test = failure.replay.is_some();
     if is_test {
         let _ = writeln!(text, "  {}", style(&failure.test).red());
     }
-    let picture = failure
-        .timeline
-        .as_ref()
-        .and_then(|timeline| timeline["text"].as_str())
-        .unwrap_or("");
+    let picture = failure.picture();
     let headline = failure.message.lines().next().unwrap_or("");
     if picture.is_empty() || !picture.contains(headline) {
         indent(text, &failure.message);
     }
     if !picture.is_empty() {
-        indent(text, picture);
+        let lines = lines_of_picture(failure, layout);
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        indent_all(text, &shorten(&lines));
     }
     if let Some(replay) = &failure.replay
         && !picture.contains(replay)
@@ -324,12 +364,79 @@ const NAMES: usize = 12;
 /// The most lines of one message: a compiler can say a lot, and the first error is the one to read.
 const LINES: usize = 60;
 
+/// The picture as it was drawn; where there is no room for a column a thread, a list of its steps.
+fn lines_of_picture(failure: &FailureReport, layout: Layout<'_>) -> Vec<String> {
+    let drawn = failure.picture().trim_matches('\n').lines();
+    let room = layout.width.map(|width| width.saturating_sub(4).max(20));
+    let is_too_wide = |line: &str| room.is_some_and(|room| measure_text_width(line) > room);
+    let report = failure.timeline.as_ref();
+    let report = report.and_then(|report| kata_report::Report::deserialize(report).ok());
+    match (report, room) {
+        (Some(report), Some(room))
+            if !report.steps.is_empty() && drawn.clone().any(is_too_wide) =>
+        {
+            list_steps(&report, room)
+        }
+        _ => drawn.map(str::to_owned).collect(),
+    }
+}
+
+fn list_steps(report: &kata_report::Report, room: usize) -> Vec<String> {
+    let wrap = |text: &str| kata_report::wrap(text, room);
+    let mut lines = wrap(&format!(
+        "{}: {} {}",
+        report.test, report.headline, report.explored
+    ));
+    lines.push(String::new());
+    let mut last = 0;
+    for step in &report.steps {
+        if step.step > last + 1 {
+            lines.push("  …".to_owned());
+        }
+        last = step.step;
+        let thread = report.threads.get(step.thread).map_or("", String::as_str);
+        let place = step.location.rsplit(['/', '\\']).next().unwrap_or("");
+        let line = format!("{last:>3}  {thread}: {}  {place}", step.text);
+        lines.push(line.trim_end().to_owned());
+    }
+    lines.extend(wrap(&format!("^ {}", report.why)));
+    lines.push(String::new());
+    lines.push(format!("replay: {}", report.replay));
+    lines
+}
+
+/// A picture without its middle, if it is too long: its last step, the reason and how to see it again are at its end, and
+/// what leads up to the last step says more than how it all began.
+fn shorten<'a>(lines: &[&'a str]) -> Vec<Cow<'a, str>> {
+    let is_step = |line: &&str| {
+        let number = line.split_ascii_whitespace().next().unwrap_or("");
+        number.bytes().all(|byte| byte.is_ascii_digit()) && !number.is_empty()
+    };
+    let last_step = lines.iter().rposition(is_step).unwrap_or(lines.len());
+    let beginning = LINES / 3;
+    let end = (lines.len() - last_step + LINES / 6).max(LINES - beginning);
+    let mut shown: Vec<Cow<str>> = lines.iter().copied().map(Cow::Borrowed).collect();
+    if beginning + end < lines.len() {
+        let middle = beginning..lines.len() - end;
+        let gap = format!(
+            "   … {} lines are left out; --json has them all",
+            middle.len()
+        );
+        shown.splice(middle, [Cow::Owned(gap)]);
+    }
+    shown
+}
+
+fn indent_all(text: &mut String, lines: &[impl AsRef<str>]) {
+    for line in lines {
+        let _ = writeln!(text, "{}", format!("    {}", line.as_ref()).trim_end());
+    }
+}
+
 pub(crate) fn indent(text: &mut String, message: &str) {
     let lines: Vec<&str> = message.trim_matches('\n').lines().collect();
     let shown = lines.len().min(LINES);
-    for line in &lines[..shown] {
-        let _ = writeln!(text, "{}", format!("    {line}").trim_end());
-    }
+    indent_all(text, &lines[..shown]);
     if lines.len() > shown {
         let _ = writeln!(text, "    … and {} more lines", lines.len() - shown);
     }
@@ -343,12 +450,17 @@ fn render_summary(text: &mut String, report: &Report) {
     } else {
         String::new()
     };
+    let Tally { passed, total, .. } = report.course;
+    let selection = if report.partial {
+        format!("{} of {} selected, ", report.passed, report.total)
+    } else {
+        String::new()
+    };
+    let course = if report.partial { " in the course" } else { "" };
     let _ = writeln!(
         text,
-        "{} {} of {} passing · level: {}{remembered}",
+        "{} {selection}{passed} of {total}{course} passing · level: {}{remembered}",
         style("Completion:").bold(),
-        report.passed,
-        report.total,
         style(report.level.words()).bold()
     );
     if report.partial && report.target == Target::Exercises {
@@ -368,6 +480,10 @@ fn render_summary(text: &mut String, report: &Report) {
         (Target::Exercises, Some(next)) => advice(next),
         (Target::Exercises, None) if report.total == 0 => {
             "There is no exercise here yet.".to_owned()
+        }
+        (Target::Exercises, None) if report.course.passed < report.course.total => {
+            "Everything that is written passes. Compare yours with solutions/, and see what the alternatives do differently."
+                .to_owned()
         }
         (Target::Exercises, None) => {
             "Everything passes. Compare yours with solutions/, and see what the alternatives do differently."

@@ -17,9 +17,6 @@ use super::variants::{Role, Variant};
 use crate::course::World;
 use crate::judge::{self, Verdict};
 
-/// What the panic of a `todo!()` says.
-const TODO: &str = "not yet implemented";
-
 impl Bench<'_> {
     pub(super) fn judge_stub(&self, stub: usize, outcomes: &Outcomes, report: &mut ExerciseReport) {
         let mut problems = Vec::new();
@@ -419,20 +416,12 @@ impl<'a> Last<'a> {
 /// Why a test of the stub is not as it should be, if it is not.
 fn problem_of_stub(test: &Ran) -> Option<String> {
     let name = judge::plain_name(&test.name);
-    let says_todo = |failure: &judge::Failure| {
-        failure.message.contains(TODO)
-            || failure.timeline.as_ref().is_some_and(|timeline| {
-                timeline["headline"]
-                    .as_str()
-                    .is_some_and(|line| line.contains(TODO))
-            })
-    };
     match &test.verdict {
         Verdict::Passed => Some(format!(
             "passes {name}, so that check says nothing about it"
         )),
         Verdict::Skipped { .. } => None,
-        Verdict::Failed(failure) if says_todo(failure) => None,
+        Verdict::Failed(failure) if failure.is_todo() => None,
         Verdict::Failed(failure) => Some(format!(
             "fails {name}, but not by its `todo!()`: {}",
             failure.message.trim()

@@ -8,6 +8,7 @@ mod fixture;
 mod guards;
 mod made_of;
 mod permitted;
+mod shown;
 mod small;
 
 use std::fs::{self, File};
@@ -308,7 +309,7 @@ fn in_an_exercises_folder_that_exercise_is_graded() {
         .unwrap();
     let stdout = text(&output.stdout);
     for words in [
-        "Completion: 1 of 1 passing",
+        "Completion: 1 of 1 selected, 2 of 21 in the course passing",
         "solved passes. The questions at the end of exercises/phase1_internals/",
         "Next step: Continue with 1.03 wrong",
     ] {
