@@ -57,6 +57,8 @@ pub struct Assessment {
     pub complete: bool,
     /// Whether something had to be built or run for it now, rather than known from before.
     pub renewed: bool,
+    /// If only checks with this in their names were asked for, that.
+    pub only: Option<String>,
 }
 
 /// Holds a target directory's grader folder: one grader at a time.
@@ -142,6 +144,18 @@ pub fn assess(
     plan: &Plan,
     watch: &dyn Watch,
 ) -> Result<Vec<Assessment>> {
+    assess_only(course, lock, selected, None, plan, watch)
+}
+
+/// As [`assess`], but of the selected exercises only checks with `only` in their names have to run.
+pub fn assess_only(
+    course: &Course,
+    lock: &Lock,
+    selected: &[bool],
+    only: Option<&str>,
+    plan: &Plan,
+    watch: &dyn Watch,
+) -> Result<Vec<Assessment>> {
     let stopped = || plan.interrupted.load(std::sync::atomic::Ordering::Relaxed);
     let workplace = Workplace::take(&plan.target_dir, &stopped, watch)?;
     let settings = workplace.settings(plan);
@@ -199,7 +213,13 @@ pub fn assess(
                     assessment.complete = true;
                 }
                 if selected[index] && !assessment.complete {
-                    open.push(work);
+                    let work = match only {
+                        Some(only) => work.reduced_to(only),
+                        None => work,
+                    };
+                    if !work.is_complete() {
+                        open.push(work);
+                    }
                 }
             }
         }
@@ -211,10 +231,13 @@ pub fn assess(
         let again = first_look(&course.exercises[work.index])?;
         assessments[work.index] = Assessment {
             worlds: work.known,
-            complete: true,
+            complete: only.is_none(),
             renewed: true,
             ..again
         };
+    }
+    for (assessment, _) in assessments.iter_mut().zip(selected).filter(|(_, is)| **is) {
+        assessment.only = only.map(str::to_owned);
     }
     Ok(assessments)
 }
@@ -299,6 +322,8 @@ struct Work {
     tests: Vec<PathBuf>,
     keys: BTreeMap<World, String>,
     known: BTreeMap<World, WorldResult>,
+    /// If only tests with this in their names are to run, that.
+    only: Option<String>,
 }
 
 impl Work {
@@ -332,7 +357,19 @@ impl Work {
             tests,
             keys,
             known,
+            only: None,
         })
+    }
+
+    /// Without the other tests, and without the worlds that have only others.
+    fn reduced_to(mut self, only: &str) -> Self {
+        if let Some(expected) = &self.expected {
+            let names = |world: &World| expected.get(world).into_iter().flatten();
+            self.keys
+                .retain(|world, _| names(world).any(|name| name.contains(only)));
+        }
+        self.only = Some(only.to_owned());
+        self
     }
 
     /// One world that does not compile is enough: the others would say the same thing again.
@@ -465,6 +502,17 @@ fn build_and_queue(
         let (names, others) = match &work.expected {
             None => (names, Vec::new()),
             Some(expected) => compare(names, expected.get(&world).map_or(&[], Vec::as_slice)),
+        };
+        let (names, others, basis) = match &work.only {
+            None => (names, others, basis),
+            // A part is not kept.
+            Some(only) => {
+                let mut names = names;
+                let mut others = others;
+                names.retain(|name| plain_name(name).contains(only));
+                others.retain(|test| test.name.contains(only));
+                (names, others, None)
+            }
         };
         if names.is_empty() {
             store(work, basis, WorldResult::Tests(others));

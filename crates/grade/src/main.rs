@@ -29,8 +29,9 @@ use grade::{audit, bench, junit, process, table};
     version,
     after_help = "\
 An EXERCISE is a name, a number or a folder: spin_lock, 1.04, 04_spin_lock. A PHASE is phase1, 1 or phase1_internals.
-With selectors, only what they name is built, run, shown and counted; the level still regards the whole course, as far as
-it is known from earlier runs. Results are kept until something they depend on changes.
+With selectors, only what they name is built, run and shown; level and completion still regard the whole course, as far as
+it is known from earlier runs. After one exercise, a word that names none is a part of the names of its checks: `litmus mp`
+runs those alone, to look at them. Results are kept until something they depend on changes.
 
 Exit code: 0 if nothing you started is short of passing, 1 if something is, 2 if the grader itself could not work.
 Environment: NO_COLOR=1 turns colour off; KATA_REQUIRE_REAL=1 makes a check fail rather than skip the part that needs a
@@ -185,8 +186,8 @@ struct BenchOptions {
 
 #[derive(clap::Args)]
 struct GradeOptions {
-    /// What to grade [default: everything; in an exercise's folder, that one]
-    #[arg(value_name = "EXERCISE|PHASE")]
+    /// What to grade [default: everything; in an exercise's folder, that one]; after one exercise, which of its checks
+    #[arg(value_name = "EXERCISE|PHASE|CHECK")]
     selectors: Vec<String>,
 
     /// Grade the reference solutions instead of your code
@@ -366,7 +367,7 @@ fn assess(root: &Path, options: &GradeOptions) -> Result<Report> {
     let interrupted = prepare()?;
     let lock = Lock::read(root)?;
     let course = Course::read(root, &lock)?;
-    let selected = select(&course, &options.selectors)?;
+    let (selected, only) = select_checks(&course, &lock, &options.selectors)?;
     let target = target(options.solutions);
     let plan = Plan {
         target,
@@ -377,7 +378,8 @@ fn assess(root: &Path, options: &GradeOptions) -> Result<Report> {
         interrupted,
     };
     let progress = Progress::new();
-    let assessments = grade::grade::assess(&course, &lock, &selected, &plan, &progress);
+    let only = only.as_deref();
+    let assessments = grade::grade::assess_only(&course, &lock, &selected, only, &plan, &progress);
     progress.clear();
     Ok(Report::new(&course, &assessments?, &selected, target))
 }
@@ -518,17 +520,60 @@ fn find_course(named: Option<&Path>) -> Result<PathBuf> {
 
 /// What the selectors name; without any, the exercise in whose folder the grader was called, or else everything.
 fn select(course: &Course, selectors: &[String]) -> Result<Vec<bool>> {
-    let here = || {
-        let here = std::env::current_dir().ok()?;
-        let exercises = course.root.join("exercises").canonicalize().ok()?;
-        let inside = here.strip_prefix(exercises).ok()?;
-        let folder = inside.components().nth(1)?;
-        Some(folder.as_os_str().to_string_lossy().into_owned())
-    };
     match selectors {
-        [] => course.select(here().as_slice()),
+        [] => course.select(exercise_here(course).as_slice()),
         named => course.select(named),
     }
+}
+
+/// The folder of the exercise in which the grader was called.
+fn exercise_here(course: &Course) -> Option<String> {
+    let here = std::env::current_dir().ok()?;
+    let exercises = course.root.join("exercises").canonicalize().ok()?;
+    let inside = here.strip_prefix(exercises).ok()?;
+    let folder = inside.components().nth(1)?;
+    Some(folder.as_os_str().to_string_lossy().into_owned())
+}
+
+/// As [`select`]; but after one exercise, or in its folder, a word that names none is a part of the names of its checks.
+fn select_checks(
+    course: &Course,
+    lock: &Lock,
+    selectors: &[String],
+) -> Result<(Vec<bool>, Option<String>)> {
+    let unknown = match select(course, selectors) {
+        Ok(selected) => return Ok((selected, None)),
+        Err(unknown) => unknown,
+    };
+    let (exercise, part) = match (selectors, exercise_here(course)) {
+        ([exercise, part], _) => (exercise.clone(), part),
+        ([part], Some(here)) => (here, part),
+        _ => return Err(unknown),
+    };
+    let selected = course.select(&[exercise])?;
+    let mut named = course
+        .exercises
+        .iter()
+        .zip(&selected)
+        .filter(|(_, is)| **is);
+    let (Some((exercise, _)), None) = (named.next(), named.next()) else {
+        return Err(unknown);
+    };
+    let entry = lock.entry(exercise.phase.name, &exercise.folder);
+    let names = entry
+        .into_iter()
+        .flat_map(|entry| entry.checks.values().flatten());
+    if names.clone().any(|name| name.contains(part)) {
+        return Ok((selected, Some(part.clone())));
+    }
+    let Error::Trouble { what, advice } = unknown else {
+        return Err(unknown);
+    };
+    let what = format!(
+        "{what} Nor has {} a check with that in its name.",
+        exercise.name
+    );
+    Err(Error::Trouble { what, advice })
 }
 
 /// Where cargo would build, as far as the environment says.

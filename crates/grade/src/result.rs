@@ -118,6 +118,9 @@ pub struct Report {
     pub course: Tally,
     /// All phases, each with its selected exercises.
     pub phases: Vec<PhaseReport>,
+    /// If only checks with this in their names were asked for, that: states of exercises are of those checks alone.
+    #[serde(default)]
+    pub filter: Option<String>,
     /// Why the grader could not work; the rest is empty then. Otherwise empty.
     #[serde(default)]
     pub errors: Vec<String>,
@@ -183,6 +186,9 @@ pub struct ExerciseReport {
     /// Whether every world was looked at.
     #[serde(skip)]
     pub complete: bool,
+    /// Whether every check passes, also those that were not asked for.
+    #[serde(skip)]
+    pub passes: bool,
     /// `phase1_internals/04_spin_lock`.
     #[serde(skip)]
     pub path: String,
@@ -261,6 +267,7 @@ impl Report {
             total: 0,
             course: Tally::default(),
             phases: Vec::new(),
+            filter: None,
             errors: vec![error.to_string()],
             partial: false,
             remembered: false,
@@ -286,7 +293,7 @@ impl Report {
             passed: all
                 .iter()
                 .filter(|(number, ..)| *number == phase.number)
-                .filter(|(.., report)| report.state == State::Passing)
+                .filter(|(.., report)| report.passes)
                 .count(),
             written: course.written(phase),
             total: course.planned(phase),
@@ -327,6 +334,9 @@ impl Report {
                 total: sum.total + tally.total,
             }),
             phases,
+            filter: assessments
+                .iter()
+                .find_map(|assessment| assessment.only.clone()),
             errors: Vec::new(),
             partial: selected.contains(&false),
             remembered: {
@@ -444,7 +454,7 @@ impl ExerciseReport {
                     });
                 }
                 WorldResult::Tests(tests) => {
-                    for test in tests {
+                    for test in tests.iter().filter(|test| is_asked_for(test, assessment)) {
                         // What was found out without a test cannot be found out by one.
                         let replay = (test.kind() != "build")
                             .then(|| replay_command(&package, target, world, &test.name));
@@ -455,7 +465,7 @@ impl ExerciseReport {
         }
         let mut checks: Vec<CheckReport> = checks.into_values().collect();
         checks.sort_by(|left, right| kind_order(&left.kind).cmp(&kind_order(&right.kind)));
-        let state = state_of(assessment);
+        let state = state_of(assessment, &|test| is_asked_for(test, assessment));
         if state == State::Failing && checks.iter().all(|check| check.failures.is_empty()) {
             checks.insert(0, nothing_known(checks.is_empty()));
         }
@@ -466,6 +476,7 @@ impl ExerciseReport {
             state,
             checks,
             complete: assessment.complete,
+            passes: assessment.complete && state_of(assessment, &|_| true) == State::Passing,
             path: exercise.path(),
         }
     }
@@ -559,7 +570,13 @@ impl CheckReport {
     }
 }
 
-fn state_of(assessment: &Assessment) -> State {
+fn is_asked_for(test: &TestResult, assessment: &Assessment) -> bool {
+    let only = assessment.only.as_ref();
+    only.is_none_or(|only| test.name.contains(only) || test.kind() == "build")
+}
+
+/// The state as the tests that count say.
+fn state_of(assessment: &Assessment, counts: &dyn Fn(&TestResult) -> bool) -> State {
     if !assessment.edited.is_empty() {
         return State::TestsEdited;
     }
@@ -574,7 +591,7 @@ fn state_of(assessment: &Assessment) -> State {
             WorldResult::DoesNotCompile(_) => return State::WontCompile,
             WorldResult::Tests(tests) => tests,
         };
-        for test in tests {
+        for test in tests.iter().filter(|test| counts(test)) {
             match test.verdict {
                 Verdict::Passed => passed += 1,
                 Verdict::Skipped { .. } => {}
@@ -585,7 +602,7 @@ fn state_of(assessment: &Assessment) -> State {
     }
     if hanging {
         State::Hanging
-    } else if failing || passed == 0 || !assessment.complete {
+    } else if failing || passed == 0 || !(assessment.complete || assessment.only.is_some()) {
         State::Failing
     } else {
         State::Passing

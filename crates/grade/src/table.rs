@@ -450,6 +450,10 @@ fn render_summary(text: &mut String, report: &Report) {
     } else {
         String::new()
     };
+    if let Some(filter) = &report.filter {
+        render_summary_of_filter(text, report, filter);
+        return;
+    }
     let Tally { passed, total, .. } = report.course;
     let selection = if report.partial {
         format!("{} of {} selected, ", report.passed, report.total)
@@ -491,6 +495,26 @@ fn render_summary(text: &mut String, report: &Report) {
         }
     };
     let _ = writeln!(text, "{} {advice}", style("Next step:").bold());
+}
+
+/// What a part of the checks says, and that it is a part.
+fn render_summary_of_filter(text: &mut String, report: &Report, filter: &str) {
+    for exercise in report.exercises() {
+        let checks = || exercise.checks.iter().filter(|check| check.kind != "build");
+        let passed: usize = checks().map(|check| check.passed).sum();
+        let total: usize = checks().map(|check| check.total).sum();
+        let ExerciseReport { id, name, .. } = exercise;
+        let _ = writeln!(
+            text,
+            "{} {passed} of the {total} checks of {id} {name} with `{filter}` in their names passing",
+            style("Completion:").bold()
+        );
+        let _ = writeln!(
+            text,
+            "{} ./grade.sh {name} runs all of its checks",
+            style("Next step:").bold()
+        );
+    }
 }
 
 fn advice(next: &NextStep) -> String {

@@ -148,6 +148,82 @@ fn what_is_not_written_yet_is_open() {
     }
 }
 
+/// Leaves a trace of each run beside the crate.
+const TRACED: Exercise = Exercise {
+    name: "traced",
+    manifest: "[features]\nloom = []\n",
+    checks: &[
+        (
+            "main.rs",
+            "#[cfg(not(feature = \"loom\"))]\nmod unit;\n#[cfg(feature = \"loom\")]\nmod loom;\nfn leave(trace: &str) { use std::io::Write; let mut file = std::fs::File::options().append(true).create(true).open(\"runs\").unwrap(); file.write_all(trace.as_bytes()).unwrap(); }\n",
+        ),
+        (
+            "unit.rs",
+            "#[test] fn mp_answers() { super::leave(\"m\"); assert_eq!(answer::answer(), 42); }\n#[test] fn sb_fails() { super::leave(\"s\"); assert_eq!(answer::answer(), 41, \"sb is wrong\"); }\n",
+        ),
+        (
+            "loom.rs",
+            "#[test] fn lb_answers() { super::leave(\"l\"); assert_eq!(answer::answer(), 42); }\n",
+        ),
+    ],
+};
+
+#[test]
+fn a_part_of_the_checks_is_shown_as_a_part() {
+    let course = Small::write("filter", &[TRACED, answers("solved")]);
+    course.solve("traced", "pub fn answer() -> u32 { 42 }\n");
+    let runs = || {
+        let runs = std::fs::read_to_string(course.root.join(course.path("traced", "runs")));
+        let mut runs: Vec<char> = runs.unwrap_or_default().chars().collect();
+        runs.sort_unstable();
+        String::from_iter(runs)
+    };
+    let output = course.run(&["traced", "mp"]);
+    let shown = stdout(&output);
+    assert_eq!(output.status.code(), Some(0), "{shown}");
+    for words in [
+        "Completion: 1 of the 1 checks of 1.01 traced with `mp` in their names passing",
+        "Next step: ./grade.sh traced runs all of its checks",
+    ] {
+        assert!(shown.contains(words), "{words:?} is missing:\n{shown}");
+    }
+    assert_eq!(runs(), "m", "no other check ran");
+
+    // A part is no result of the whole, neither now nor later.
+    let result = course.grade(&["traced", "mp"]);
+    assert_eq!(result["filter"], "mp");
+    assert_eq!(find(&result, "traced")["state"], "passing");
+    assert_eq!(result["course"]["passed"], 0);
+    assert_eq!(runs(), "mm");
+    let result = course.grade(&["traced"]);
+    assert_eq!(find(&result, "traced")["state"], "failing");
+    assert_eq!(result["filter"], serde_json::Value::Null);
+    assert_eq!(runs(), "lmmms");
+
+    // What is known of the whole is known of a part.
+    let output = course.run(&["traced", "sb"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stdout(&output).contains("sb is wrong"));
+    assert_eq!(course.run(&["1.01", "b_answers"]).status.code(), Some(0));
+    assert_eq!(runs(), "lmmms");
+
+    // In the exercise's folder its name can be left out.
+    let mut grader = course.grader(&["mp"]);
+    let folder = course.root.join(course.path("traced", "src"));
+    let shown = stdout(&grader.current_dir(folder).output().unwrap());
+    assert!(
+        shown.contains("1 of the 1 checks of 1.01 traced"),
+        "{shown}"
+    );
+
+    for arguments in [["traced", "solvde"], ["solvde", "mp"]] {
+        let output = course.run(&arguments);
+        assert_eq!(output.status.code(), Some(2));
+        let stderr = text(&output.stderr);
+        assert!(stderr.contains("Did you mean `solved`?"), "{stderr}");
+    }
+}
+
 /// The grader's words on a terminal of so many columns.
 fn on_terminal(course: &Small, columns: u16, arguments: &str) -> String {
     let grade = env!("CARGO_BIN_EXE_grade");
