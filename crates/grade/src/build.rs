@@ -126,6 +126,16 @@ pub fn build_with_units(
         )?
     };
 
+    if said.disk_was_full(request.target_dir) {
+        return Err(Error::new(
+            format!(
+                "The disk is full: cargo could not write all that it builds to {}, or the compiler its temporary files to {}.",
+                request.target_dir.display(),
+                std::env::temp_dir().display()
+            ),
+            "Make room, then grade again. `cargo clean` removes what was built before; CARGO_TARGET_DIR says where to build.",
+        ));
+    }
     let mut packages = Vec::with_capacity(request.packages.len());
     for &package in request.packages {
         let dir = canonical(&package.dir);
@@ -353,6 +363,19 @@ fn run(
     }
 }
 
+/// How many bytes may still be written there.
+fn room_at(folder: &Path) -> Option<u64> {
+    #[cfg(unix)]
+    return rustix::fs::statvfs(folder)
+        .ok()
+        .map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize));
+    #[cfg(not(unix))]
+    {
+        let _ = folder;
+        None
+    }
+}
+
 fn for_each_line(stream: impl Read, mut use_line: impl FnMut(Vec<u8>) -> bool) {
     let mut stream = BufReader::new(stream);
     loop {
@@ -370,7 +393,26 @@ fn for_each_line(stream: impl Read, mut use_line: impl FnMut(Vec<u8>) -> bool) {
     }
 }
 
+/// So little room is none for a linker that died of writing.
+const ROOM: u64 = 64 << 20;
+
 impl Said {
+    /// Whether something failed for want of room, which says nothing about the source.
+    fn disk_was_full(&self, target_dir: &Path) -> bool {
+        // What is quoted from source begins with the number of its line and a bar.
+        let said = self.errors.values().flatten().chain([&self.noise]);
+        let mut lines = said
+            .flat_map(|text| text.lines())
+            .filter(|line| !line.contains(" | "));
+        // A file that is mapped into memory and finds no room is a bus error.
+        let died = |line: &str| line.contains("Bus error") || line.contains("SIGBUS");
+        lines.any(|line| {
+            line.contains("No space left on device")
+                || line.contains("Disk quota exceeded")
+                || died(line) && room_at(target_dir).is_some_and(|room| room < ROOM)
+        })
+    }
+
     fn hear(&mut self, line: &[u8], program: Program) {
         let Ok(message) = serde_json::from_slice::<Message>(line) else {
             return;

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::mpsc::Sender;
@@ -73,10 +74,19 @@ impl Workplace {
     pub fn take(target_dir: &Path, stopped: &dyn Fn() -> bool, watch: &dyn Watch) -> Result<Self> {
         let folder = target_dir.join("grade");
         let unwritable = |error: std::io::Error| {
-            Error::new(
-                format!("{} cannot be written: {error}", folder.display()),
-                "The grader builds there. Make it writable, or set CARGO_TARGET_DIR to a folder that is.",
-            )
+            let what = format!("{} cannot be written: {error}", folder.display());
+            let full = [io::ErrorKind::StorageFull, io::ErrorKind::QuotaExceeded];
+            if full.contains(&error.kind()) {
+                Error::new(
+                    format!("The disk is full. {what}"),
+                    "Make room, then grade again.",
+                )
+            } else {
+                Error::new(
+                    what,
+                    "The grader builds there. Make it writable, or set CARGO_TARGET_DIR to a folder that is.",
+                )
+            }
         };
         fs::create_dir_all(&folder).map_err(unwritable)?;
         let lock = File::create(folder.join("lock")).map_err(unwritable)?;

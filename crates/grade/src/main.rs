@@ -45,7 +45,8 @@ struct Cli {
     grade: GradeOptions,
 
     /// The course's folder [default: the nearest one above the current folder]
-    #[arg(long, global = true, value_name = "DIR")]
+    // ./grade.sh names its own, and hands on what it is told after that: the last one counts.
+    #[arg(long, global = true, value_name = "DIR", overrides_with = "course")]
     course: Option<PathBuf>,
 }
 

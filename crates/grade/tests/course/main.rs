@@ -10,6 +10,7 @@ mod made_of;
 mod permitted;
 mod shown;
 mod small;
+mod surroundings;
 
 use std::fs::{self, File};
 use std::io::{BufRead as _, BufReader};
