@@ -33,10 +33,7 @@ fn write_submissions(folder: &Path) {
     );
     // Nothing can be compiled, or nothing ends.
     put(&of("carl", "answer/src/lib.rs"), &answer("\"forty-two\""));
-    put(
-        &of("carl", "sum/src/lib.rs"),
-        &answer("loop { std::hint::spin_loop() }"),
-    );
+    put(&of("carl", "sum/src/lib.rs"), &answer("loop {}"));
     put(
         &of("carl", "rest/src/lib.rs"),
         &answer("std::process::exit(0)"),
