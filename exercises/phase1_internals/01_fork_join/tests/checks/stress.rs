@@ -262,12 +262,12 @@ fn in_a_process_of_its_own(name: &str, limit: &str, check: impl FnOnce()) {
         shell.arg(std::env::current_exe().unwrap());
         shell
     };
+    // Without the name of the program: `stress`, or `checks::stress` beside the solution.
+    let (_, module) = module_path!()
+        .split_once("::")
+        .expect("this is not the root");
     let child = command
-        .args([
-            "--exact",
-            "--test-threads=1",
-            &format!("checks::stress::{name}"),
-        ])
+        .args(["--exact", "--test-threads=1", &format!("{module}::{name}")])
         .env(ALONE, "1")
         .output()
         .expect("this binary can be started again");
