@@ -1,8 +1,9 @@
 //! `get_mut` locks the count of owners, not that of the weak references: upgrades wait, downgrades do not. An Acquire load
-//! stands where others have a fence. A count that is too high is refused with a panic before it is changed.
+//! stands where others have a fence. A count that is too high ends the process before it is changed.
 
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
+use std::process::abort;
 use std::ptr::NonNull;
 
 use kata::cell::UnsafeCell;
@@ -33,7 +34,9 @@ fn one_more(count: &AtomicUsize, possible: impl Fn(usize) -> bool) -> bool {
         if !possible(now) {
             return false;
         }
-        assert!(now <= MAX_REFERENCES, "too many references to one value");
+        if now > MAX_REFERENCES {
+            abort();
+        }
         match count.compare_exchange_weak(now, now + 1, Acquire, Relaxed) {
             Ok(_) => return true,
             Err(other) => now = other,
@@ -147,11 +150,12 @@ impl<T> Drop for Arc<T> {
         }
         // Acquire: pairs with the Release of the other owners.
         owners.load(Acquire);
+        // Dropped after the value, also if the value's drop panics.
+        let _weak = Weak { block: self.block };
         // SAFETY: we were the last owner.
         self.block()
             .value
             .with_mut(|value| unsafe { ManuallyDrop::drop(&mut *value) });
-        drop(Weak { block: self.block });
     }
 }
 

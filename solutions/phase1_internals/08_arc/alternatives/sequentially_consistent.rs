@@ -127,9 +127,10 @@ impl<T> Clone for Arc<T> {
 impl<T> Drop for Arc<T> {
     fn drop(&mut self) {
         if self.block().strong.fetch_sub(1, SeqCst) == 1 {
+            // Dropped after the value, also if the value's drop panics.
+            let _weak = Weak { block: self.block };
             // SAFETY: we were the last owner.
             self.block().value.with_mut(|value| unsafe { drop_in_place(value) });
-            drop(Weak { block: self.block });
         }
     }
 }

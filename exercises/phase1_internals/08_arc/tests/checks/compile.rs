@@ -2,7 +2,9 @@
 //!
 //! Decides which of the two types may be moved to another thread or shared with one. That is a promise made in types: no
 //! run of any program can show that it was right to make it, and one wrong bound lets safe code race.
-//! Does not decide anything about how the references behave.
+//! Decides as well which programs with references compile, and whether the limit holds in a program that is compiled as users
+//! ship it.
+//! Does not decide anything else about how the references behave.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -10,6 +12,7 @@ use std::sync::MutexGuard;
 use std::sync::atomic::AtomicU32;
 
 use arc::{Arc, Weak};
+use kata::check::Compiler;
 use kata::implements;
 
 /// The promise is about references that work: without them there is nothing to promise.
@@ -73,5 +76,62 @@ fn a_weak_reference_goes_no_further_than_what_it_can_be_upgraded_to() {
             && !implements!(Weak<MutexGuard<'static, u32>>: Sync),
         "safe code can upgrade on another thread and drop the value there: a mutex is unlocked by a thread that does not \
          own it"
+    );
+}
+
+#[test]
+fn no_reference_to_the_value_outlives_its_owner() {
+    there_are_references();
+    Compiler::new("arc", env!("CARGO_MANIFEST_DIR"))
+        .accepts(
+            "let text = String::new(); let arc = Arc::new(text.as_str()); let weak = Arc::downgrade(&arc); arc.len(); \
+             drop((arc, weak));",
+            "a value that holds a reference cannot be shared",
+        )
+        .rejects(
+            "E0597",
+            "let arc; { let text = String::new(); arc = Arc::new(text.as_str()); } arc.len();",
+            "an `Arc` outlives what its value refers to, and its owner reads freed memory",
+        )
+        .rejects(
+            "E0505",
+            "let arc = Arc::new(String::new()); let text: &str = &arc; drop(arc); text.len();",
+            "a reference to the value outlives the last owner, and reads freed memory",
+        )
+        .rejects(
+            "E0505",
+            "let arc = Arc::new(String::new()); let text: &str = &arc; let _ = Arc::try_unwrap(arc); text.len();",
+            "a reference to the value outlives the owner that has moved it out",
+        )
+        .rejects(
+            "E0502",
+            "let mut arc = Arc::new(String::new()); let text: &str = &arc; Arc::get_mut(&mut arc).unwrap().clear(); text.len();",
+            "the only owner reads the value while get_mut has lent it out to be changed",
+        )
+        .rejects(
+            "E0502",
+            "let mut arc = Arc::new(String::new()); let text = Arc::get_mut(&mut arc).unwrap(); drop(arc.clone()); text.clear();",
+            "a clone is made of a value that get_mut has lent out to be changed",
+        )
+        .run();
+}
+
+#[test]
+fn an_optimised_program_has_the_same_limit() {
+    // The program starts itself: the second process does what ought to end it.
+    Compiler::new("arc", env!("CARGO_MANIFEST_DIR")).run_optimised(
+        "if let Some(victim) = std::env::args().nth(1) { \
+             let (arcs, weaks) = if victim < \"2\".to_owned() { (MAX_REFERENCES, 0) } else { (0, MAX_REFERENCES - 1) }; \
+             let arc = Arc::with_forgotten(7, arcs, weaks); let weak = Arc::downgrade(&arc); \
+             for _ in 0..4 { match victim.as_str() { \
+                 \"0\" => std::mem::forget(arc.clone()), \"1\" => std::mem::forget(weak.upgrade()), \
+                 \"2\" => std::mem::forget(Arc::downgrade(&arc)), _ => std::mem::forget(weak.clone()), } } \
+             println!(\"survives\"); return; } \
+         let arc = Arc::new(7); assert_eq!(Arc::downgrade(&arc).upgrade().as_deref(), Some(&7)); \
+         for victim in [\"0\", \"1\", \"2\", \"3\"] { \
+             let output = std::process::Command::new(std::env::current_exe().unwrap()).arg(victim).output().unwrap(); \
+             assert!(output.stdout.is_empty() && !output.status.success(), \
+                 \"a count of references has passed its limit, by way {victim} of clone, upgrade, downgrade and Weak::clone: \
+                  safe code can go on until it starts again from zero, and the next drop frees a value that is in use\"); }",
     );
 }

@@ -1,14 +1,15 @@
 //! One thread, real atomics, counted memory.
 //!
 //! Decides what a single thread can see of the references: which value they show, when it is dropped, when the memory is
-//! given back, who is told that he is the only one, and what happens when there are too many of them.
+//! given back, also if the value's drop panics, who is told to be the only one, and what happens when there are too many.
 //! Does not decide anything about two threads: counts in plain integers would pass.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::Mutex;
 
 use arc::{Arc, MAX_REFERENCES, Weak};
-use kata::check::{Drops, Token, allocations_in};
+use kata::check::{Drops, Foreign, Token, allocations_in};
 use rstest::rstest;
 
 type Shared = Arc<Token<&'static str>>;
@@ -32,6 +33,53 @@ fn all_references_show_one_value() {
     assert!(
         std::ptr::eq(&*arc, &*upgraded),
         "an upgraded `Weak` shows something else than the `Arc` it came from"
+    );
+}
+
+#[test]
+fn a_value_that_panics_in_its_drop_takes_its_memory_with_it() {
+    for weak_too in [false, true] {
+        let trouble = Foreign::panics_once(1);
+        let ((), heap) = allocations_in(|| {
+            let arc = Arc::new(trouble.in_drop(7));
+            let weak = weak_too.then(|| Arc::downgrade(&arc));
+            let dropped = Foreign::survive(|| drop(arc));
+            assert_eq!(
+                (dropped, trouble.calls()),
+                (None, 1),
+                "the last owner is gone: its value is dropped once, and whoever dropped it gets the panic"
+            );
+            assert!(
+                weak.is_none_or(|weak| weak.upgrade().is_none()),
+                "the drop of the value has panicked, and a `Weak` still gives the value out"
+            );
+        });
+        assert!(
+            heap.frees <= heap.allocations,
+            "the drop of the value has panicked, and its memory was freed twice"
+        );
+        assert_eq!(
+            heap.live_bytes, 0,
+            "bytes that were not given back although all references are gone: the drop of the value has panicked. A supervisor \
+             that catches panics runs out of memory"
+        );
+    }
+}
+
+#[test]
+fn a_value_of_no_bytes_is_a_value() {
+    let mut arc = Arc::new(());
+    let clone = arc.clone();
+    assert!(
+        Arc::get_mut(&mut arc).is_none(),
+        "get_mut gave out a `&mut` to a value that a clone shows as well"
+    );
+    drop(clone);
+    let weak = Arc::downgrade(&arc);
+    assert_eq!(
+        (Arc::try_unwrap(arc).ok(), weak.upgrade().as_deref()),
+        (Some(()), None),
+        "the only owner asked for its value, which its `Weak`s then have no longer"
     );
 }
 
@@ -401,7 +449,8 @@ fn no_count_ever_starts_again_from_zero(
             println!("{BEGINS}");
             let weak = Arc::downgrade(&arc);
             for _ in 0..4 {
-                one_more(&arc, &weak);
+                // A panic is no end of the process: whoever catches it goes on counting.
+                let _ = catch_unwind(AssertUnwindSafe(|| one_more(&arc, &weak)));
             }
             println!("{SURVIVES}");
         }
@@ -422,7 +471,8 @@ fn no_count_ever_starts_again_from_zero(
     );
     assert!(
         !output.contains(SURVIVES),
-        "{name} succeeded although there were MAX_REFERENCES. Safe code can go on like this, with `mem::forget`, until the \
-         count starts again from zero: then the next drop frees a value that is in use"
+        "{name} succeeded or panicked although there were MAX_REFERENCES, and the process goes on. Safe code can go on like \
+         this, with `mem::forget` and `catch_unwind`, until the count starts again from zero: then the next drop frees a value \
+         that is in use"
     );
 }
