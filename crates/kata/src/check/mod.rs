@@ -7,6 +7,7 @@
 //! | [`randomized`] | shuttle | a portfolio of schedulers with fixed seeds |
 //! | [`non_blocking`] | shuttle | one thread stopped at every point: the others must finish |
 //! | [`stands_still`] | shuttle | one thread stopped at every point: an operation must return in a few steps |
+//! | [`outpaced`] | shuttle | one thread that takes a step while another one takes many |
 //! | [`linearizable`] | shuttle | histories against a sequential specification |
 //! | [`Stress`] | std | real threads, rounds not seconds |
 //! | [`bench`] | std | how long it takes, beside what a user would pick instead: shown, never a verdict |
@@ -42,11 +43,14 @@ mod linearizable;
 #[cfg(all(feature = "shuttle", not(feature = "loom")))]
 mod non_blocking;
 #[cfg(all(feature = "shuttle", not(feature = "loom")))]
+mod outpaced;
+#[cfg(all(feature = "shuttle", not(feature = "loom")))]
 mod randomized;
 #[cfg(all(feature = "shuttle", not(feature = "loom")))]
 pub use {
     linearizable::linearizable,
     non_blocking::{Body, non_blocking, stands_still},
+    outpaced::outpaced,
     randomized::{Randomized, randomized},
 };
 

@@ -2,34 +2,16 @@
 //!
 //! Decides which ends may move to another thread, and that there is one producer and one consumer. These are promises
 //! made in types: no run of any program can show that it was right to make them, and one wrong bound lets safe code race.
+//! Decides as well which programs with references compile, and whether the ring works when it is compiled as users ship it.
 //! Does not ask whether the ends are `Sync`: all that a shared end gives out is numbers, and both answers are right.
 //! Does not decide anything about how the ring behaves.
 
 use std::cell::Cell;
-use std::marker::PhantomData;
 use std::rc::Rc;
 
+use kata::check::Compiler;
+use kata::implements;
 use spsc_ring::{Consumer, Producer, channel};
-
-/// Whether a type implements a trait, as a `bool`: a wrong bound then fails one named test instead of the build.
-///
-/// An associated constant of the type itself, which exists if the bound holds, goes before one of a trait.
-macro_rules! implements {
-    ($type:ty: $bound:path) => {{
-        #[allow(dead_code)] // One of the two answers is never read.
-        trait Otherwise {
-            const ANSWER: bool = false;
-        }
-        impl<T: ?Sized> Otherwise for T {}
-
-        struct Probe<T: ?Sized>(PhantomData<T>);
-        #[allow(dead_code)]
-        impl<T: ?Sized + $bound> Probe<T> {
-            const ANSWER: bool = true;
-        }
-        <Probe<$type>>::ANSWER
-    }};
-}
 
 /// The promise is about a ring that takes values: without one there is nothing to promise.
 fn there_is_a_ring() {
@@ -80,5 +62,47 @@ fn there_is_one_producer_and_one_consumer() {
     assert!(
         !implements!(Consumer<u32>: Clone),
         "two consumers take the same value at the same time: it is used twice and dropped twice"
+    );
+}
+
+#[test]
+fn a_ring_keeps_no_reference_to_what_is_gone() {
+    there_is_a_ring();
+    Compiler::new("spsc_ring", env!("CARGO_MANIFEST_DIR"))
+        .accepts(
+            "fn send<'a>(mut producer: Producer<&'a str>, text: &'a str) { producer.push(text).unwrap(); } \
+             let text = String::new(); let (producer, mut consumer) = channel(1); send(producer, &text); consumer.pop();",
+            "references cannot be sent",
+        )
+        .rejects(
+            "E0597",
+            "fn send<'a>(mut producer: Producer<&'a str>, text: &'a str) { producer.push(text).unwrap(); } \
+             let (producer, mut consumer) = channel(1); { let text = String::new(); send(producer, &text); } consumer.pop();",
+            "the compiler shortens a lifetime inside the producer's type: safe code sends a reference to a local variable, and the \
+             consumer reads freed memory. Values go in through a producer, so it must not be covariant in `T`",
+        )
+        .rejects(
+            "E0597",
+            "let (mut producer, mut consumer) = channel(1); { let text = String::new(); producer.push(&text).unwrap(); } \
+             consumer.pop();",
+            "a reference outlives in the ring what it refers to, and the consumer reads freed memory",
+        )
+        .rejects(
+            "E0382",
+            "let (mut producer, _consumer) = channel(1); let text = String::new(); let _ = producer.push(text); text.len();",
+            "a value is used by its sender after it was sent",
+        )
+        .run();
+}
+
+#[test]
+fn an_optimised_program_loses_no_value() {
+    Compiler::new("spsc_ring", env!("CARGO_MANIFEST_DIR")).run_optimised(
+        "let (mut producer, mut consumer) = channel(7); \
+         std::thread::scope(|scope| { \
+             scope.spawn(move || for value in 0..50_000 { while producer.push(value).is_err() { std::thread::yield_now(); } }); \
+             for expected in 0..50_000 { \
+                 let value = loop { match consumer.pop() { Some(value) => break value, None => std::thread::yield_now() } }; \
+                 assert_eq!(value, expected, \"values must come out in the order in which they went in, each once\"); } });",
     );
 }

@@ -1,9 +1,11 @@
 //! One end is stopped after each of its steps in turn, as if the operating system had taken its processor away.
 //!
-//! Decides whether the other end can go on without it: a lock inside a ring fails here, wherever it is hidden.
+//! Decides whether the other end can go on without it: a lock inside a ring fails here, if the lock is `kata`'s. And the
+//! other way round: one end is slow, and the other one does a lot between any two of its steps. Decides whether a call ends
+//! after a few steps of its own.
 //! Does not decide orderings: here every atomic access is sequentially consistent.
 
-use kata::check::{Body, non_blocking};
+use kata::check::{Body, non_blocking, outpaced};
 use spsc_ring::channel;
 
 /// A ring of `capacity` that holds `values` values: one end calls push and the other one pop, a few times.
@@ -39,4 +41,47 @@ fn a_full_ring_refuses_at_once() {
 #[test]
 fn an_empty_ring_answers_at_once() {
     non_blocking(|| both_ends_at_work(1, 0));
+}
+
+/// Of the slow end, for one call: what a call may take (see `bench`), and the beginning and the end of its thread.
+const MOST: usize = 14;
+const CAPACITY: usize = 128;
+
+#[test]
+fn a_push_beside_many_pops_takes_few_steps() {
+    outpaced(MOST, || {
+        let (mut producer, mut consumer) = channel(CAPACITY);
+        for value in 0..CAPACITY / 2 {
+            assert_eq!(producer.push(value), Ok(()), "there is room");
+        }
+        let push: Body = Box::new(move || {
+            assert_eq!(producer.push(100), Ok(()), "there is room");
+            // The end itself goes when the other one has.
+            std::mem::forget(producer);
+        });
+        let pops: Body = Box::new(move || {
+            for value in 0..CAPACITY / 2 {
+                assert_eq!(consumer.pop(), Some(value), "the oldest value");
+            }
+        });
+        [push, pops]
+    });
+}
+
+#[test]
+fn a_pop_beside_many_pushes_takes_few_steps() {
+    outpaced(MOST, || {
+        let (mut producer, mut consumer) = channel(CAPACITY);
+        assert_eq!(producer.push(0), Ok(()), "there is room");
+        let pop: Body = Box::new(move || {
+            assert_eq!(consumer.pop(), Some(0), "the oldest value");
+            std::mem::forget(consumer);
+        });
+        let pushes: Body = Box::new(move || {
+            for value in 1..CAPACITY / 2 {
+                assert_eq!(producer.push(value), Ok(()), "there is room");
+            }
+        });
+        [pop, pushes]
+    });
 }

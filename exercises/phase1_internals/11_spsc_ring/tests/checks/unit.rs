@@ -7,7 +7,7 @@
 use std::collections::VecDeque;
 use std::panic::catch_unwind;
 
-use kata::check::Drops;
+use kata::check::{Drops, Foreign, allocations_in};
 use rstest::rstest;
 use spsc_ring::{Consumer, Producer, channel, channel_starting_at};
 
@@ -342,4 +342,152 @@ fn values_of_size_zero_are_counted() {
         assert_eq!(consumer.pop(), Some(()), "three were pushed");
     }
     assert_eq!(consumer.pop(), None, "three were popped");
+}
+
+/// More values than a number of 16 bits counts, through rings in which such a number comes to lie in another slot when it
+/// wraps around.
+#[rstest]
+#[case::capacity_three(3)]
+#[case::capacity_five(5)]
+#[case::capacity_eight(8)]
+#[case::capacity_one_hundred(100)]
+fn the_hundred_thousandth_value_comes_out_as_the_first(#[case] capacity: usize) {
+    const VALUES: usize = 100_000;
+    let (mut producer, mut consumer) = channel(capacity);
+    let (mut pushed, mut popped) = (0, 0);
+    while popped < VALUES {
+        while producer.push(pushed).is_ok() {
+            pushed += 1;
+        }
+        assert_eq!(
+            (pushed - popped, producer.len(), consumer.len()),
+            (capacity, capacity, capacity),
+            "the ring has refused value {pushed}, and {popped} were taken out: it holds so many, by the count of the check, of the \
+             producer and of the consumer"
+        );
+        for _ in 0..capacity.div_ceil(2) {
+            assert_eq!(
+                consumer.pop(),
+                Some(popped),
+                "values must come out in order, lap after lap"
+            );
+            popped += 1;
+        }
+    }
+}
+
+#[test]
+fn a_large_ring_holds_as_many_as_it_says() {
+    const CAPACITY: usize = 100_000;
+    let (mut producer, mut consumer) = channel(CAPACITY);
+    let mut next = 0;
+    fill(&mut producer, &mut next, CAPACITY, "a new ring");
+    assert_eq!(
+        (producer.len(), consumer.len(), consumer.capacity()),
+        (CAPACITY, CAPACITY, CAPACITY),
+        "the ring is full"
+    );
+    for expected in 0..CAPACITY {
+        assert_eq!(
+            consumer.pop(),
+            Some(expected),
+            "{CAPACITY} values were pushed and must come out in that order"
+        );
+    }
+    assert!(
+        producer.is_empty() && consumer.is_empty(),
+        "all values were taken"
+    );
+}
+
+#[test]
+fn a_value_that_panics_in_its_drop_is_dropped_once() {
+    for producer_first in [true, false] {
+        let trouble = Foreign::panics_once(1);
+        let (alive, heap) = allocations_in(|| {
+            let (mut producer, mut consumer) = channel(4);
+            for value in 0..4 {
+                assert!(
+                    producer.push(trouble.in_drop(value)).is_ok(),
+                    "there is room"
+                );
+            }
+            let popped = consumer.pop();
+            let dropped = Foreign::survive(|| {
+                if producer_first {
+                    drop(producer);
+                    drop(consumer);
+                } else {
+                    drop(consumer);
+                    drop(producer);
+                }
+            });
+            assert!(
+                dropped.is_none(),
+                "a value in the ring panics in its drop, and whoever drops the last end gets the panic"
+            );
+            popped
+        });
+        assert!(
+            trouble.calls() <= 3,
+            "three values were in the ring when its ends went, and one panicked in its drop: {} drops",
+            trouble.calls()
+        );
+        assert_eq!(
+            heap.live_bytes, 0,
+            "a value in the ring has panicked in its drop, and the memory of the ring was not given back"
+        );
+        let first = alive.expect("four values were pushed");
+        assert_eq!(
+            *first, 0,
+            "the value that was popped in time is its owner's"
+        );
+    }
+}
+
+#[test]
+fn values_of_any_size_and_alignment_are_kept() {
+    #[derive(Debug, PartialEq)]
+    #[repr(align(256))]
+    struct Aligned([u64; 500]);
+
+    let (mut producer, mut consumer) = channel(3);
+    for lap in 0..5 {
+        assert_eq!(producer.push(Aligned([lap; 500])), Ok(()), "there is room");
+        assert_eq!(
+            consumer.pop(),
+            Some(Aligned([lap; 500])),
+            "the one value in the ring must come out, all of it"
+        );
+    }
+}
+
+#[test]
+fn two_rings_in_one_thread_are_not_mixed_up() {
+    let ((mut left, mut from_left), (mut right, mut from_right)) = (channel(2), channel(2));
+    assert_eq!(
+        (left.push(1), right.push(2)),
+        (Ok(()), Ok(())),
+        "there is room"
+    );
+    assert_eq!(
+        (left.push(3), left.push(4)),
+        (Ok(()), Err(4)),
+        "one ring is full"
+    );
+    assert_eq!(
+        right.push(5),
+        Ok(()),
+        "one ring is full, and the other one is not"
+    );
+    assert_eq!(
+        (
+            from_right.pop(),
+            from_left.pop(),
+            from_right.pop(),
+            from_left.pop()
+        ),
+        (Some(2), Some(1), Some(5), Some(3)),
+        "each value comes out of the ring that it was pushed into"
+    );
 }
