@@ -1,12 +1,16 @@
 //! Each thread in turn is stopped after each of its steps, as if the operating system had taken its processor away for
 //! good, and the others have to finish without it.
 //!
-//! Decides whether an operation ever waits for another thread: a lock anywhere inside does, however short it is held.
+//! Decides whether an operation ever waits for another thread: a lock anywhere inside does, however short it is held. And
+//! what an operation answers that loses every race, because another thread changes the stack between any two of its steps.
 //! Does not decide how long an operation takes. A step is an operation on something from `kata`: a lock taken from `std`
 //! would not be seen.
 
-use kata::check::{Body, non_blocking};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+use kata::check::{Body, non_blocking, outpaced};
 use kata::sync::Arc;
+use kata::thread;
 use treiber_stack::Stack;
 
 /// Three threads of this script over a stack that holds six values.
@@ -51,5 +55,64 @@ fn nobody_waits_whatever_the_others_are_at() {
             stack.pop();
             stack.is_empty();
         })
+    });
+}
+
+/// A thread that puts a new value on top sixty times.
+fn busy(stack: &Arc<Stack<u32>>, done: &std::sync::Arc<AtomicBool>) -> Body {
+    let (stack, done) = (stack.clone(), done.clone());
+    Box::new(move || {
+        for value in 100..160 {
+            stack.push(value);
+        }
+        done.store(true, Relaxed);
+    })
+}
+
+#[test]
+fn a_pop_that_loses_every_race_still_finds_a_value() {
+    outpaced(usize::MAX, || {
+        let stack = Arc::new(Stack::new());
+        for value in 0..3 {
+            stack.push(value);
+        }
+        let others = busy(&stack, &Default::default());
+        let pop: Body = Box::new(move || {
+            assert!(
+                stack.pop().is_some(),
+                "pop says that the stack is empty, yet it never was: its caller goes home with work left, and only when there is \
+                 much of it"
+            );
+        });
+        [pop, others]
+    });
+}
+
+#[test]
+fn a_push_that_loses_every_race_is_not_lost() {
+    outpaced(usize::MAX, || {
+        let stack = Arc::new(Stack::new());
+        stack.push(0);
+        // Of `std`, so that the end of the other thread is no step of the schedule.
+        let done = std::sync::Arc::default();
+        let others = busy(&stack, &done);
+        let push: Body = Box::new(move || {
+            stack.push(1);
+            while !done.load(Relaxed) {
+                thread::yield_now();
+            }
+            let mut popped = Vec::new();
+            while let Some(value) = stack.pop() {
+                popped.push(value);
+                if popped.len() > 100 {
+                    break;
+                }
+            }
+            assert!(
+                popped.contains(&1),
+                "a value was pushed beside a busy thread, and is not in the stack afterwards"
+            );
+        });
+        [push, others]
     });
 }

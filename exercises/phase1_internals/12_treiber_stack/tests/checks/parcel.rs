@@ -40,7 +40,7 @@ impl Drop for Parcel {
     }
 }
 
-const PLACES: usize = 32;
+const PLACES: usize = 64;
 
 /// How many parcels of each number there are: packed, less dropped. In `std` atomics, which no model sees or orders.
 pub struct Shelf([AtomicIsize; PLACES]);

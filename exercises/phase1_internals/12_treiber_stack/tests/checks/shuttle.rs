@@ -91,3 +91,56 @@ fn two_pops_and_a_push_in_turn_lose_nothing() {
         });
     });
 }
+
+#[test]
+fn nodes_that_go_round_again_and_again_lose_nothing() {
+    // Few nodes and many rounds: a tag of a few bits comes round, and one that is used twice meets its own node again.
+    const ROUNDS: usize = 24;
+    const SCHEDULES: usize = 1_500;
+    let shelf = Shelf::new();
+    Randomized::new()
+        .schedules(SCHEDULES)
+        .no_leaks()
+        .run(move || {
+            conserve(shelf, 1, 1 + THREADS, move |thread, stack| {
+                let mut mine = Some(shelf.pack(1 + thread));
+                for _ in 0..ROUNDS {
+                    mine.into_iter().for_each(|parcel| stack.push(parcel));
+                    mine = stack.pop();
+                }
+                mine.map(Parcel::open).into_iter().collect()
+            });
+        });
+}
+
+#[test]
+fn twenty_threads_lose_nothing() {
+    const MANY: usize = 20;
+    let shelf = Shelf::new();
+    Randomized::new().schedules(60).no_leaks().run(move || {
+        let stack = Arc::new(Stack::new());
+        let threads: Vec<_> = (0..MANY)
+            .map(|thread| {
+                let stack = stack.clone();
+                thread::spawn(move || {
+                    stack.push(shelf.pack(2 * thread));
+                    stack.push(shelf.pack(2 * thread + 1));
+                    pop(&stack)
+                })
+            })
+            .collect();
+        let mut popped: Vec<_> = threads
+            .into_iter()
+            .filter_map(|thread| thread.join().unwrap())
+            .collect();
+        assert_eq!(
+            popped.len(),
+            MANY,
+            "every thread pushed twice and popped once, and so many of {MANY} pops found something"
+        );
+        popped.extend(iter::from_fn(|| pop(&stack)).take(2 * MANY));
+        assert_conserved(0..2 * MANY, popped);
+        drop(stack);
+        shelf.assert_all_dropped_once();
+    });
+}

@@ -4,7 +4,7 @@
 //! are left and of the memory. Memory is counted, not sampled.
 //! Does not decide anything about two threads: a stack whose `head` is a plain pointer would pass.
 
-use kata::check::{Drops, allocations_in};
+use kata::check::{Drops, Foreign, InDrop, allocations_in};
 use rstest::rstest;
 use treiber_stack::Stack;
 
@@ -179,4 +179,44 @@ fn each_stack_stands_for_itself() {
         (Some(1), Some(2)),
         "two stacks share their values"
     );
+}
+
+#[test]
+fn a_value_may_use_its_own_stack_as_it_goes() {
+    let stack: &'static Stack<InDrop<u32>> = Box::leak(Box::new(Stack::new()));
+    let nosy = Foreign::acts_once(1, || {
+        let above = stack.pop();
+        stack.push(Foreign::counts().in_drop(3));
+        stack.push(above.expect("one value was left below the one that goes"));
+    });
+    stack.push(Foreign::counts().in_drop(1));
+    stack.push(nosy.in_drop(2));
+    drop(stack.pop());
+    assert_eq!(nosy.calls(), 1, "the value was dropped once");
+    let left: Vec<u32> = std::iter::from_fn(|| stack.pop())
+        .take(5)
+        .map(|value| *value)
+        .collect();
+    assert_eq!(
+        left,
+        [1, 3],
+        "the drop of a value changed the stack, in which are now"
+    );
+}
+
+#[test]
+fn a_value_that_panics_in_its_drop_is_dropped_once() {
+    let trouble = Foreign::panics_once(1);
+    let stack = Stack::new();
+    for value in 0..3 {
+        stack.push(trouble.in_drop(value));
+    }
+    let popped = stack.pop().expect("three values were pushed");
+    let dropped = Foreign::survive(|| drop(stack));
+    assert!(
+        dropped.is_none() && trouble.calls() <= 2,
+        "two values were in the stack when it went, and one panicked in its drop: {} drops",
+        trouble.calls()
+    );
+    drop(popped);
 }
