@@ -1,12 +1,12 @@
 //! Random, reproducible schedules of more threads than the exhaustive checks can afford, and the classical clients.
 //!
 //! Decides whether an update, a job or a permit can be lost, and whether somebody can be left asleep: all threads asleep
-//! is a deadlock, found at once. `park` returns without cause here, one time in eight and more.
+//! is a deadlock, found at once. Decides how many steps a release takes. `park` returns without cause here, one time in eight and more.
 //! Does not decide orderings: here every atomic access is sequentially consistent. Does not decide everything: it samples.
 
 use std::collections::VecDeque;
 
-use kata::check::randomized;
+use kata::check::{Randomized, randomized};
 use kata::sync::Arc;
 use kata::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use kata::thread::{self, JoinHandle};
@@ -451,4 +451,28 @@ fn semaphore_serves_who_still_waits() {
             "two permits were released and two threads used up one each, while a third gave up: a permit was made"
         );
     });
+}
+
+#[test]
+fn semaphore_takes_many_permits_at_once() {
+    const STEPS: usize = 2_000;
+    let outcome = Randomized::new().schedules(2).steps(STEPS).explore(|| {
+        let semaphore = Arc::new(Semaphore::new(0));
+        let waiters = start(2, &semaphore, |_, semaphore| semaphore.acquire().forget());
+        semaphore.release(1 << 40);
+        join(waiters);
+        assert_eq!(
+            free(&semaphore),
+            10,
+            "as many permits as one can ask for were released"
+        );
+    });
+    match outcome {
+        Ok(()) => {}
+        Err(report) if report.headline.starts_with("inconclusive") => panic!(
+            "release(1 << 40), which opens the gate for everybody, took more than {STEPS} operations, where each waiter takes a \
+             few: permits are added one by one, and the call never returns"
+        ),
+        Err(report) => panic!("{}", report.text),
+    }
 }

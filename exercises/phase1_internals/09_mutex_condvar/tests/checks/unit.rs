@@ -281,3 +281,91 @@ fn a_question_that_panics_costs_the_semaphore_no_permit() {
          stands in the queue, or gave back what it did not have"
     );
 }
+
+#[test]
+fn a_panic_gives_the_permit_back_to_the_semaphore() {
+    let semaphore = Semaphore::new(2);
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let _permit = semaphore.acquire();
+        resume_unwind(Box::new("the worker's own trouble"));
+    }));
+    assert!(outcome.is_err());
+    assert_eq!(
+        free(&semaphore),
+        2,
+        "a worker has panicked with one of two permits in its hands, and it does not come back: after as many panics as permits \
+         the service stands still"
+    );
+}
+
+#[test]
+fn a_condition_that_panics_leaves_the_mutex_free() {
+    let mutex = Mutex::new(7);
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        drop(Condvar::new().wait_while(mutex.lock(), |_| {
+            resume_unwind(Box::new("the caller's own trouble"))
+        }));
+    }));
+    assert!(outcome.is_err(), "the condition was not asked");
+    assert!(
+        mutex.try_lock().is_some_and(|value| *value == 7),
+        "the condition of a wait_while has panicked, and the mutex is taken for good"
+    );
+}
+
+#[test]
+fn a_guard_of_a_mutex_may_be_moved() {
+    let mutex = Mutex::new(7);
+    let mut guards = Vec::with_capacity(1);
+    guards.push(mutex.lock());
+    guards.reserve(100); // Elsewhere from now on.
+    *guards[0] += 1;
+    assert!(
+        mutex.try_lock().is_none(),
+        "a guard was moved, and the mutex is free although the guard is still there"
+    );
+    drop(guards);
+    assert!(
+        mutex.try_lock().is_some_and(|value| *value == 8),
+        "a guard was moved before it was dropped, and the mutex stays taken"
+    );
+}
+
+#[test]
+fn two_mutexes_in_one_thread_are_not_mixed_up() {
+    let (left, right) = (Mutex::new(1), Mutex::new(2));
+    let (mut of_left, mut of_right) = (left.lock(), right.lock());
+    std::mem::swap(&mut *of_left, &mut *of_right);
+    drop(of_left);
+    assert!(
+        left.try_lock().is_some() && right.try_lock().is_none(),
+        "the guard of one mutex was dropped first, and the other mutex was unlocked"
+    );
+    drop(of_right);
+    assert!(
+        left.try_lock().is_some_and(|value| *value == 2)
+            && right.try_lock().is_some_and(|value| *value == 1),
+        "both guards are gone: each mutex is free and holds what its own guard wrote"
+    );
+}
+
+/// More than a number of 16 bits counts, in case places in the queue are numbered.
+#[test]
+fn the_hundred_thousandth_who_gives_up_on_a_semaphore_does_so_as_the_first() {
+    let semaphore = Semaphore::new(0);
+    for _ in 0..100_000 {
+        assert!(
+            semaphore.acquire_unless(|| true).is_none(),
+            "there was no permit, yet one was acquired"
+        );
+    }
+    semaphore.release(100_000);
+    for _ in 0..100_000 {
+        try_acquire(&semaphore).forget();
+    }
+    assert_eq!(
+        free(&semaphore),
+        0,
+        "as many permits were released as used up"
+    );
+}
