@@ -26,7 +26,11 @@ fn main() -> std::io::Result<()> {
     for part in [
         "Cargo.toml",
         "Cargo.lock",
+        ".cargo/config.toml",
         "crates/kata",
+        "crates/memory-model",
+        "crates/process-group",
+        "crates/report",
         "exercises/tests.lock",
     ] {
         copy_all(&root.join(part), &copy.path().join(part))?;

@@ -38,6 +38,9 @@ pub struct Confinement {
 /// How long the children of a process that has ended get to end as well before they count as left behind.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long they get while one of them runs or waits for its turn.
+const BUSY_GRACE: Duration = Duration::from_secs(5);
+
 /// How long killed processes get to disappear.
 #[cfg(target_os = "linux")]
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -166,7 +169,10 @@ pub fn wait(mut group: Group, guards: Guards, stopped: &dyn Fn() -> bool) -> io:
             if !group.has_living_children() {
                 break None;
             }
-            if ended.elapsed() >= GRACE {
+            let since = ended.elapsed();
+            // On a busy machine what is about to end has to wait for its turn.
+            let is_ending = || group.usage(GRACE / 20).is_some_and(|usage| usage.active);
+            if since >= BUSY_GRACE || since >= GRACE && !is_ending() {
                 left_process_behind = true;
                 break None;
             }

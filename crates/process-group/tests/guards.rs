@@ -119,3 +119,16 @@ fn what_is_written_is_limited() {
     let ended = shell("exec cat /dev/zero", guards);
     assert_eq!(excess(&ended), Excess::Written(64 << 20));
 }
+
+#[test]
+fn a_child_that_is_about_to_end_is_not_left_behind() {
+    let ended = shell(
+        "timeout 3 sh -c 'while :; do :; done' & exit 0",
+        Guards::default(),
+    );
+    assert!(!ended.left_process_behind, "{ended:?}");
+    let ended = shell("sleep 20 & exit 0", Guards::default());
+    assert!(ended.left_process_behind, "{ended:?}");
+    let ended = shell("while :; do :; done & exit 0", Guards::default());
+    assert!(ended.left_process_behind, "{ended:?}");
+}

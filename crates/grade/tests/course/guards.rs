@@ -21,7 +21,7 @@ const SOURCES: &[(&str, &str)] = &[
     ),
     (
         "sleeps_and_looks",
-        "pub fn answer() -> u32 { loop { std::thread::sleep(std::time::Duration::from_millis(500)) } }",
+        "pub fn answer() -> u32 { loop { std::thread::sleep(std::time::Duration::from_secs(2)) } }",
     ),
     (
         "spins_elsewhere",
