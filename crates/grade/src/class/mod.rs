@@ -24,7 +24,7 @@ use crate::course::{Course, Exercise};
 use crate::digest::{self, Digest};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
-use crate::result::{CheckReport, State};
+use crate::result::{CheckReport, Report, State};
 
 pub mod cell;
 pub mod merge;
@@ -122,12 +122,11 @@ pub fn grade(root: &Path, plan: &Plan, listener: &dyn Listener) -> Result<Result
     must_be_apart(&plan.submissions, &plan.out)?;
     let out = Out::take(&plan.out)?;
 
-    let variant = if plan.trust { "trust" } else { "bubblewrap" };
-    let stage = Stage::take(root, &plan.target_dir, variant, &stopped, &tell)?;
+    let stage = Stage::take(root, &plan.target_dir, &stopped, &tell)?;
     let sandbox = if plan.trust {
         Sandbox::None
     } else {
-        Sandbox::find(root, &stage.folder)?
+        Sandbox::find(root, stage.folder())?
     };
     let lock = Lock::read(&stage.course)?;
     let work = Work {
@@ -219,40 +218,25 @@ impl Work<'_> {
         if let Sandbox::None = self.sandbox {
             return Ok(());
         }
-        let done = self.stage.folder.join("warm-complete");
-        self.stage.once(stopped, tell, || {
-            if done.exists() {
-                return Ok(());
-            }
-            tell("Building what all submissions share. This happens once for each state of the course.");
-            let warm = self.warm();
-            let _ = fs::remove_dir_all(&warm);
-            let unwritable =
-                |error: io::Error| Error::new(format!("{}: {error}", warm.display()), "");
-            submission::make_folder(&warm).map_err(unwritable)?;
+        self.stage.warm_up(stopped, tell, || {
+            tell("Building what all submissions share. This happens once for each state of the course's crates.");
             let cell = Cell {
                 slot: 0,
                 course: &self.stage.course,
                 source: None,
-                warm: Warm::Written(&warm),
+                warm: Warm::Written(&self.stage.warm),
                 workers: self.plan.cores,
                 hang_guard: self.plan.hang_guard,
                 limit: Duration::MAX,
             };
             let what = match self.sandbox.run(&cell, Task::Prepare, stopped)? {
-                Ending::Answered(Answer::Prepared) => {
-                    return fs::write(&done, "").map_err(unwritable);
-                }
+                Ending::Answered(Answer::Prepared) => return Ok(()),
                 Ending::Answered(Answer::Trouble(what)) | Ending::Silent(what) => what,
-                Ending::Answered(Answer::Graded(_)) | Ending::OutOfTime => "No answer.".to_owned(),
+                Ending::Answered(Answer::Graded(..)) | Ending::OutOfTime => "No answer.".to_owned(),
             };
             let advice = "The course itself could not be built, so nothing was graded.";
             Err(Error::new(what, advice))
         })
-    }
-
-    fn warm(&self) -> PathBuf {
-        self.stage.folder.join("warm")
     }
 
     /// Tells one grading from another: what a result depends on.
@@ -296,11 +280,10 @@ impl Work<'_> {
             let laid = folder.path().join("src");
             source.write(&laid).map_err(trouble)?;
             let own = self.scratch.path().join(format!("cell-{slot}"));
-            let warm = self.warm();
             let (course, warm, source) = match self.sandbox {
                 Sandbox::Bubblewrap(_) => (
                     self.stage.course.clone(),
-                    Warm::Read(&warm),
+                    Warm::Read(&self.stage.warm),
                     Some((laid.as_path(), path.clone())),
                 ),
                 // No cell writes into another's folder; what one leaves behind in its own is put right.
@@ -325,8 +308,8 @@ impl Work<'_> {
             };
             let task = Task::Grade(exercise.name.clone());
             match self.sandbox.run(&cell, task, &stopped)? {
-                Ending::Answered(Answer::Graded(report)) => {
-                    return Ok(of_report(exercise, report));
+                Ending::Answered(Answer::Graded(report, notes)) => {
+                    return Ok(of_report(exercise, report, notes));
                 }
                 Ending::Answered(Answer::Trouble(what)) => silent = what,
                 Ending::Answered(Answer::Prepared) => silent = "It prepared.".to_owned(),
@@ -355,8 +338,8 @@ fn graded(exercise: &Exercise, state: Option<State>, notes: Vec<String>) -> Grad
     }
 }
 
-fn of_report(exercise: &Exercise, report: crate::result::Report) -> Graded {
-    let errors = report.errors;
+fn of_report(exercise: &Exercise, report: Report, mut notes: Vec<String>) -> Graded {
+    notes.extend(report.errors);
     let found = report
         .phases
         .into_iter()
@@ -368,7 +351,7 @@ fn of_report(exercise: &Exercise, report: crate::result::Report) -> Graded {
     };
     Graded {
         checks,
-        ..graded(exercise, state, errors)
+        ..graded(exercise, state, notes)
     }
 }
 

@@ -18,17 +18,21 @@ use super::registry::Registry;
 use super::stage::output_of;
 use crate::error::{Error, Result};
 use crate::process::{Confinement, Group, Pauses};
+use crate::run;
 
 /// Bytes of the disk in memory on which a cell builds.
 const DISK: u64 = 3 << 30;
 /// Bytes of memory that processes of a cell share by name.
 const SHARED: u64 = 256 << 20;
-/// What a cell may use.
-const LIMITS: CellLimits = CellLimits {
-    processes: 1024,
-    memory: 8 << 30,
-    file_size: 1 << 30,
-};
+/// What a cell may use that runs so many tests at once: a test has a guard of its own for each of these.
+fn limits(workers: usize) -> CellLimits {
+    CellLimits {
+        processes: run::PROCESSES * (workers + 1),
+        threads: 512 * (workers as u64 + 1),
+        memory: 8 << 30,
+        file_size: 1 << 30,
+    }
+}
 /// Bytes of a cell's output that are kept: the answer has to be among them.
 const OUTPUT: usize = 64 << 20;
 /// Bytes of a cell's complaints that are kept.
@@ -136,7 +140,7 @@ impl Sandbox {
                     warm: (!written).then(|| place::WARM.into()),
                     workers: cell.workers,
                     hang_guard: cell.hang_guard,
-                    limits: Some(LIMITS),
+                    limits: Some(limits(cell.workers)),
                     task,
                 },
             ),

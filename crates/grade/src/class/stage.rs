@@ -7,6 +7,7 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime};
 
 use toml::{Table, Value};
 use walkdir::WalkDir;
@@ -22,39 +23,42 @@ use crate::process::Pauses;
 
 /// What belongs to the course that submissions are graded by.
 const FILES: [&str; 2] = ["Cargo.toml", "Cargo.lock"];
-const FOLDERS: [&str; 2] = [".cargo", "exercises"];
+const FOLDERS: [&str; 2] = [".cargo", EXERCISES];
+const EXERCISES: &str = "exercises";
 const CRATES: &str = "crates";
 const GRADER: &str = "crates/grade";
 
 /// The copy.
 pub struct Stage {
-    /// Where everything about it is kept.
-    pub folder: PathBuf,
     /// The copy itself.
     pub course: PathBuf,
+    /// Where everything is built and kept that all submissions share. Another course has the same one as long as it is
+    /// built with the same crates.
+    pub warm: PathBuf,
     /// The same for the same course, on every machine.
     pub digest: String,
-    /// Held while the copy is used, so that nobody removes it.
-    _used: File,
+    /// Held while the two are used, so that nobody removes them.
+    _used: [File; 2],
 }
 
 impl Stage {
-    /// Takes the copy that is there, or makes one. `variant` tells apart what is built from the same course.
+    /// Takes the copy that is there, or makes one.
     pub fn take(
         root: &Path,
         target_dir: &Path,
-        variant: &str,
         stopped: &dyn Fn() -> bool,
         tell: &dyn Fn(&str),
     ) -> Result<Self> {
         let unreadable = |error: io::Error| Error::new(format!("The course: {error}"), "");
-        let (digest, mut name) = digests_of(root).map_err(unreadable)?;
-        name.add(variant);
-        name.add(version_of_compiler(root)?);
-        let name = name.finish()[..16].to_owned();
+        let digests = Digests::of(root).map_err(unreadable)?;
+        let compiler = version_of_compiler(root)?;
+        let name = |kind: &str, mut digest: Digest| {
+            digest.add(&compiler);
+            format!("{kind}-{}", &digest.finish()[..16])
+        };
+        let names = [name("course", digests.copied), name("warm", digests.shared)];
 
         let all = target_dir.join("class");
-        let folder = all.join(&name);
         let unwritable = |error: io::Error| {
             Error::new(
                 format!("{} cannot be written: {error}", all.display()),
@@ -64,39 +68,61 @@ impl Stage {
         make_folder(&all).map_err(unwritable)?;
         let lock = File::create(all.join("lock")).map_err(unwritable)?;
         wait_for(&lock, stopped, tell)?;
-        remove_unused(&all, &name);
-        make_folder(&folder).map_err(unwritable)?;
-        let used = File::create(folder.join("used")).map_err(unwritable)?;
-        used.lock_shared().map_err(unwritable)?;
-        let stage = Self {
-            course: folder.join("course"),
-            folder,
-            digest,
-            _used: used,
+        remove_unused(&all, &names);
+        let folders = names.map(|name| all.join(name));
+        let hold = |folder: &PathBuf| {
+            make_folder(folder)?;
+            let used = File::create(folder.join("used"))?;
+            used.lock_shared()?;
+            Ok(used)
         };
-        if !stage.folder.join("complete").exists() {
+        let [course, warm] = &folders;
+        let stage = Self {
+            course: course.join("course"),
+            warm: warm.join("target"),
+            digest: digests.all,
+            _used: [
+                hold(course).map_err(unwritable)?,
+                hold(warm).map_err(unwritable)?,
+            ],
+        };
+        if !course.join("complete").exists() {
             let _ = fs::remove_dir_all(&stage.course);
             copy_course(root, &stage.course).map_err(unwritable)?;
             stage.must_be_as_shipped()?;
             leave_solutions_out(&stage.course).map_err(unwritable)?;
             resolve(&stage.course)?;
-            fs::write(stage.folder.join("complete"), "").map_err(unwritable)?;
+            fs::write(course.join("complete"), "").map_err(unwritable)?;
         }
         Ok(stage)
     }
 
-    /// Has `make` make something below the folder once, while no other grader does.
-    pub fn once(
+    /// Where everything about the copy is kept.
+    pub fn folder(&self) -> &Path {
+        self.course.parent().unwrap_or(&self.course)
+    }
+
+    /// Has `build` fill the new folder `warm`, unless that was done before or another grader does it meanwhile.
+    pub fn warm_up(
         &self,
         stopped: &dyn Fn() -> bool,
         tell: &dyn Fn(&str),
-        make: impl FnOnce() -> Result<()>,
+        build: impl FnOnce() -> Result<()>,
     ) -> Result<()> {
-        let lock = self.folder.join("lock");
-        let lock = File::create(&lock)
-            .map_err(|error| Error::new(format!("{}: {error}", lock.display()), ""))?;
+        let folder = self.warm.parent().unwrap_or(&self.warm);
+        let unwritable =
+            |error: io::Error| Error::new(format!("{}: {error}", folder.display()), "");
+        let lock = File::create(folder.join("lock")).map_err(unwritable)?;
         wait_for(&lock, stopped, tell)?;
-        make()
+        let done = folder.join("complete");
+        if done.exists() {
+            let copied = self.folder().join("complete");
+            return renew(&self.warm, &done, &copied).map_err(unwritable);
+        }
+        let _ = fs::remove_dir_all(&self.warm);
+        make_folder(&self.warm).map_err(unwritable)?;
+        build()?;
+        fs::write(done, "").map_err(unwritable)
     }
 
     /// A teacher may have solved exercises, or changed checks, in the course at hand.
@@ -123,19 +149,54 @@ impl Stage {
     }
 }
 
-/// One of everything that decides a verdict, and one of what is copied: paths relative to the course's folder.
-fn digests_of(root: &Path) -> io::Result<(String, Digest)> {
-    let mut copied = Digest::default();
-    for file in FILES.into_iter().chain([Lock::PATH]) {
-        copied.add(digest::file(&root.join(file))?);
+/// Digests of parts of the course, with paths relative to its folder.
+struct Digests {
+    /// Of everything that decides a verdict.
+    all: String,
+    /// Of what is copied.
+    copied: Digest,
+    /// Of what is built before any submission is there.
+    shared: Digest,
+}
+
+impl Digests {
+    fn of(root: &Path) -> io::Result<Self> {
+        let mut shared = Digest::default();
+        for file in FILES {
+            shared.add(digest::file(&root.join(file))?);
+        }
+        for folder in folders(root)? {
+            if folder != Path::new(EXERCISES) {
+                shared.add(folder.as_os_str().as_encoded_bytes());
+                shared.add(digest::folder(&root.join(folder))?);
+            }
+        }
+        let mut copied = shared.clone();
+        for entry in WalkDir::new(root.join(EXERCISES))
+            .min_depth(2)
+            .max_depth(2)
+            .sort_by_file_name()
+        {
+            let manifest = entry?.path().join("Cargo.toml");
+            shared.add(
+                manifest
+                    .strip_prefix(root)
+                    .unwrap_or(&manifest)
+                    .as_os_str()
+                    .as_encoded_bytes(),
+            );
+            shared.add(digest::file(&manifest)?);
+        }
+        copied.add(digest::file(&root.join(Lock::PATH))?);
+        copied.add(digest::folder(&root.join(EXERCISES))?);
+        let mut all = copied.clone();
+        all.add(digest::folder(&root.join(GRADER))?);
+        Ok(Self {
+            all: all.finish(),
+            copied,
+            shared,
+        })
     }
-    for folder in folders(root)? {
-        copied.add(folder.as_os_str().as_encoded_bytes());
-        copied.add(digest::folder(&root.join(folder))?);
-    }
-    let mut all = copied.clone();
-    all.add(digest::folder(&root.join(GRADER))?);
-    Ok((all.finish(), copied))
 }
 
 /// What is copied: not the grader, which no check is built with.
@@ -196,11 +257,32 @@ fn wait_for(lock: &File, stopped: &dyn Fn() -> bool, tell: &dyn Fn(&str)) -> Res
     }
 }
 
+/// Makes what was built count as newer than a copy of the course that was made later: the names of the two vouch for what
+/// is in them, but cargo and the grader go by times.
+fn renew(warm: &Path, built: &Path, copied: &Path) -> io::Result<()> {
+    let time = |path: &Path| fs::metadata(path)?.modified();
+    if time(built)? > time(copied)? {
+        return Ok(());
+    }
+    let now = SystemTime::now();
+    for entry in WalkDir::new(warm) {
+        let entry = entry?;
+        if entry.file_type().is_file() {
+            set_modified(entry.path(), now)?;
+        }
+    }
+    set_modified(built, now)
+}
+
+fn set_modified(file: &Path, time: SystemTime) -> io::Result<()> {
+    File::options().write(true).open(file)?.set_modified(time)
+}
+
 /// Copies of an earlier course, unless somebody grades by one of them.
-fn remove_unused(all: &Path, keep: &str) {
+fn remove_unused(all: &Path, keep: &[String]) {
     for entry in fs::read_dir(all).into_iter().flatten().flatten() {
         let folder = entry.path();
-        if entry.file_name() == keep || !folder.is_dir() {
+        if keep.iter().any(|name| entry.file_name() == **name) || !folder.is_dir() {
             continue;
         }
         let unused = File::open(folder.join("used")).is_ok_and(|used| used.try_lock().is_ok());
@@ -240,8 +322,10 @@ fn leave_solutions_out(course: &Path) -> io::Result<()> {
     fs::write(lock, toml::to_string(&text).map_err(io::Error::other)?)
 }
 
-/// Copies all regular files below `source`, with the times of their last change: cargo goes by those.
+/// Copies all regular files below `source`. Cargo goes by the times of their last change, and what they say was built
+/// before, however new the file is that they were copied from: so all of them are old.
 pub(super) fn copy_folder(source: &Path, copy: &Path) -> io::Result<()> {
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
     for entry in WalkDir::new(source) {
         let entry = entry?;
         let relative = entry.path().strip_prefix(source).unwrap_or(entry.path());
@@ -250,8 +334,7 @@ pub(super) fn copy_folder(source: &Path, copy: &Path) -> io::Result<()> {
             make_folder(&place)?;
         } else if entry.file_type().is_file() {
             fs::write(&place, fs::read(entry.path())?)?;
-            let copy = File::options().write(true).open(&place)?;
-            copy.set_modified(entry.metadata()?.modified()?)?;
+            set_modified(&place, long_ago)?;
             readable(&place, 0o644)?;
         }
     }
