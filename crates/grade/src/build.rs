@@ -323,7 +323,11 @@ fn run(
     let (stdout, stdout_writer) = std::io::pipe().map_err(trouble)?;
     let (stderr, stderr_writer) = std::io::pipe().map_err(trouble)?;
     command.stdout(stdout_writer).stderr(stderr_writer);
-    let group = Group::spawn(command, &Confinement::default()).map_err(trouble)?;
+    let confinement = Confinement {
+        spares_daemons: true,
+        ..Confinement::default()
+    };
+    let group = Group::spawn(command, &confinement).map_err(trouble)?;
 
     let (sender, lines) = mpsc::channel();
     let text_sender = sender.clone();

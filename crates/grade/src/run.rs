@@ -173,7 +173,7 @@ fn run(
             memory: Some(settings.memory),
             file_size: Some(FILE),
         },
-        mark: Some(format!("KATA_REPORT={}", report.display())),
+        spares_daemons: false,
     };
     let group = Group::spawn(command, &confinement).map_err(trouble)?;
     let printed = Arc::new(AtomicU64::new(0));

@@ -1,14 +1,18 @@
 //! A process and everything it starts: confined when it begins, found and killed when it ends.
 //!
-//! On Unix a process leads a group of its own, which its children share unless they leave it. On Linux the grader also
-//! adopts orphans and looks through /proc for the ones that left, by an environment variable that they inherited. On
-//! Windows a job object does all of it.
+//! On Linux a shepherd stands above each process that is started: nothing gets out from below it, and it outlives the grader
+//! for as long as it takes to kill what is there. On other Unix systems a process leads a group of its own, which its
+//! children share unless they leave it. On Windows a job object does all of it.
 
 use std::io;
 use std::process::{Command, ExitStatus};
 use std::time::{Duration, Instant};
 
 mod guard;
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+mod shepherd;
 #[cfg(target_os = "linux")]
 mod usage;
 
@@ -26,24 +30,18 @@ pub struct Limits {
     pub file_size: Option<u64>,
 }
 
-/// What a process may use, and how its descendants are known.
-#[derive(Debug, Clone, Default)]
+/// What a process may use, and what becomes of those who outlive it.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Confinement {
     /// What each of its processes may use.
     pub limits: Limits,
-    /// `NAME=value` from its environment, found in no other process's but its descendants'.
-    pub mark: Option<String>,
+    /// Whether those who outlive it are left alone, as long as nobody asked it to stop.
+    pub spares_daemons: bool,
 }
 
-/// How long the children of a process that has ended get to end as well before they count as left behind.
-const GRACE: Duration = Duration::from_secs(1);
-
-/// How long they get while one of them runs or waits for its turn.
-const BUSY_GRACE: Duration = Duration::from_secs(5);
-
-/// How long killed processes get to disappear.
-#[cfg(target_os = "linux")]
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the children of a process that has ended get to end as well before they count as left behind: on a busy machine
+/// what is about to end has to wait for its turn.
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Makes orphaned descendants children of the grader, so that none gets out of sight.
 pub fn adopt_orphans() {
@@ -159,23 +157,9 @@ pub fn wait(mut group: Group, guards: Guards, stopped: &dyn Fn() -> bool) -> io:
     let begin = Instant::now();
     let mut watcher = Watcher::new(guards);
     let mut pauses = Pauses::new();
-    let mut ended = None;
-    let mut left_process_behind = false;
     let early = loop {
-        if ended.is_none() && group.has_ended()? {
-            ended = Some(Instant::now());
-        }
-        if let Some(ended) = ended {
-            if !group.has_living_children() {
-                break None;
-            }
-            let since = ended.elapsed();
-            // On a busy machine what is about to end has to wait for its turn.
-            let is_ending = || group.usage(GRACE / 20).is_some_and(|usage| usage.active);
-            if since >= BUSY_GRACE || since >= GRACE && !is_ending() {
-                left_process_behind = true;
-                break None;
-            }
+        if group.has_ended()? {
+            break None;
         }
         if stopped() {
             break Some(End::Stopped);
@@ -195,15 +179,15 @@ pub fn wait(mut group: Group, guards: Guards, stopped: &dyn Fn() -> bool) -> io:
         pauses.pause();
     };
     let cpu = group.cpu();
-    let status = group.kill()?;
+    let (status, outlived) = group.kill()?;
     Ok(Ended {
+        left_process_behind: outlived && early.is_none(),
         end: early.unwrap_or(End::Exited(status)),
-        left_process_behind,
         cpu,
     })
 }
 
-/// Waits until the leader of `group` ends or `stopped` says so; only then are its children killed.
+/// Waits until `group`, which spares daemons, ends or `stopped` says so; only then are they killed.
 pub fn wait_for_leader(mut group: Group, stopped: &dyn Fn() -> bool) -> io::Result<End> {
     let mut pauses = Pauses::new();
     while !group.has_ended()? {
@@ -213,137 +197,30 @@ pub fn wait_for_leader(mut group: Group, stopped: &dyn Fn() -> bool) -> io::Resu
         }
         pauses.pause();
     }
-    Ok(End::Exited(group.reap()?))
+    Ok(End::Exited(group.kill()?.0))
 }
 
 use guard::Watcher;
 
+#[cfg(target_os = "linux")]
+pub use linux::{Group, sweep};
 #[cfg(unix)]
-pub use unix::{Group, confine, sweep};
+pub use unix::confine;
+#[cfg(all(unix, not(target_os = "linux")))]
+pub use unix::{Group, sweep};
 #[cfg(windows)]
-pub use windows::Group;
-#[cfg(windows)]
-pub use windows::sweep;
+pub use windows::{Group, sweep};
 
 #[cfg(unix)]
 mod unix {
-    use std::io;
     use std::os::unix::process::CommandExt as _;
-    use std::process::{Child, Command, ExitStatus};
-    use std::time::Duration;
+    use std::process::Command;
 
-    use rustix::process::{
-        Pid, Resource, Rlimit, Signal, WaitId, WaitIdOptions, getpid, getrlimit,
-        kill_process_group, setrlimit, waitid,
-    };
-    #[cfg(target_os = "linux")]
-    use rustix::process::{WaitOptions, waitpgid};
+    use rustix::process::{Resource, Rlimit, Signal, getpid, getrlimit, setrlimit};
 
-    #[cfg(target_os = "linux")]
-    use super::PATIENCE;
-    use super::{Confinement, Limits, Member, Usage};
-
-    /// A process that leads a group.
-    pub struct Group {
-        leader: Child,
-        id: Pid,
-        #[cfg(target_os = "linux")]
-        family: super::linux::Family,
-    }
-
-    impl Group {
-        /// Starts `command` as the leader of a new group.
-        pub fn spawn(mut command: Command, confinement: &Confinement) -> io::Result<Self> {
-            confine(&mut command, confinement.limits);
-            let leader = command.spawn()?;
-            let id = Pid::from_child(&leader);
-            Ok(Self {
-                leader,
-                id,
-                #[cfg(target_os = "linux")]
-                family: super::linux::Family::of(id, confinement.mark.as_deref()),
-            })
-        }
-
-        /// Whether the leader has ended. Its id stays taken until [`Group::kill`], so the group's id does, too.
-        pub fn has_ended(&mut self) -> io::Result<bool> {
-            let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
-            loop {
-                match waitid(WaitId::Pid(self.id), options) {
-                    Ok(status) => return Ok(status.is_some()),
-                    Err(rustix::io::Errno::INTR) => {}
-                    Err(error) => return Err(error.into()),
-                }
-            }
-        }
-
-        /// Whether the leader, which has ended, is outlived by one of its children.
-        #[cfg(target_os = "linux")]
-        pub fn has_living_children(&mut self) -> bool {
-            !self.family.living().is_empty()
-        }
-
-        /// Whether the leader, which has ended, is outlived by one of its children. It is a zombie, which a signal to
-        /// the group reaches as well: it has to be reaped first.
-        #[cfg(not(target_os = "linux"))]
-        pub fn has_living_children(&mut self) -> bool {
-            let _ = self.leader.wait();
-            rustix::process::test_kill_process_group(self.id).is_ok()
-        }
-
-        /// What the group uses, if the system says; as of a moment that may be past by `tolerance`.
-        pub fn usage(&self, tolerance: Duration) -> Option<Usage> {
-            #[cfg(target_os = "linux")]
-            return Some(self.family.usage(tolerance));
-            #[cfg(not(target_os = "linux"))]
-            {
-                let _ = tolerance;
-                None
-            }
-        }
-
-        /// Its living processes but the leader, as far as the system says.
-        pub fn members(&self, tolerance: Duration) -> Vec<Member> {
-            #[cfg(target_os = "linux")]
-            return self.family.members(tolerance);
-            #[cfg(not(target_os = "linux"))]
-            {
-                let _ = tolerance;
-                Vec::new()
-            }
-        }
-
-        /// The CPU time that the leader and those it waited for have used, if the system says.
-        pub fn cpu(&self) -> Option<Duration> {
-            #[cfg(target_os = "linux")]
-            return super::usage::cpu(self.id);
-            #[cfg(not(target_os = "linux"))]
-            None
-        }
-
-        /// Kills what is left of the group and of those who left it, and says how the leader ended.
-        pub fn kill(mut self) -> io::Result<ExitStatus> {
-            // Reaches all of the group at once: no fork escapes it.
-            let _ = kill_process_group(self.id, Signal::KILL);
-            #[cfg(target_os = "linux")]
-            self.family.kill(PATIENCE);
-            let status = self.leader.wait();
-            #[cfg(target_os = "linux")]
-            reap_adopted(self.id);
-            status
-        }
-
-        /// Says how the leader, which has ended, did so, and leaves its children alone.
-        pub fn reap(mut self) -> io::Result<ExitStatus> {
-            self.leader.wait()
-        }
-    }
-
-    /// Reaps those members of a group that the grader adopted: the others are their own parents' to reap.
-    #[cfg(target_os = "linux")]
-    fn reap_adopted(group: Pid) {
-        while let Ok(Some(_)) = waitpgid(group, WaitOptions::NOHANG) {}
-    }
+    use super::Limits;
+    #[cfg(not(target_os = "linux"))]
+    pub use others::{Group, sweep};
 
     /// Has what `command` starts lead a group of its own, keep to `limits` and, on Linux, die when the *thread* that
     /// started it ends. Where the system refuses the limit of memory, the
@@ -387,167 +264,94 @@ mod unix {
         setrlimit(resource, limit)
     }
 
-    /// Kills orphans that nothing ties to a test any more, once no test is running.
-    pub fn sweep() {
-        #[cfg(target_os = "linux")]
-        super::linux::sweep(PATIENCE);
-    }
-}
+    #[cfg(not(target_os = "linux"))]
+    mod others {
+        use std::io;
+        use std::process::{Child, Command, ExitStatus};
+        use std::time::{Duration, Instant};
 
-#[cfg(target_os = "linux")]
-mod linux {
-    //! Looks through /proc for descendants.
+        use rustix::process::{
+            Pid, Signal, WaitId, WaitIdOptions, kill_process_group, test_kill_process_group, waitid,
+        };
 
-    use std::fs;
-    use std::time::{Duration, Instant};
+        use super::super::{Confinement, GRACE, Member, Usage};
 
-    use rustix::process::{Pid, Signal, WaitOptions, getpid, kill_process, waitpid};
-
-    use super::{Member, Pauses, Usage, usage};
-
-    /// One line of /proc/PID/stat, as far as it matters.
-    pub struct Stat {
-        pub id: Pid,
-        pub alive: bool,
-        parent: i32,
-        group: i32,
-        started: u64,
-        /// Of CPU time, with that of descendants that have ended and were waited for.
-        pub ticks: u64,
-    }
-
-    impl Stat {
-        /// The letter that says what the process or thread is at.
-        pub fn state(stat: &[u8]) -> Option<u8> {
-            let name_ends = stat.iter().rposition(|&byte| byte == b')')?;
-            stat.get(name_ends + 2).copied()
+        /// A process that leads a group.
+        pub struct Group {
+            leader: Child,
+            id: Pid,
+            spares_daemons: bool,
+            /// When the leader ended, and how.
+            ended: Option<(Instant, ExitStatus)>,
         }
 
-        pub fn of(id: Pid) -> Option<Self> {
-            let text = fs::read(format!("/proc/{}/stat", id.as_raw_nonzero())).ok()?;
-            // The second field is the program's name in parentheses, and may hold blanks and parentheses itself.
-            let name_ends = text.iter().rposition(|&byte| byte == b')')?;
-            let rest = std::str::from_utf8(&text[name_ends + 1..]).ok()?;
-            let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-            Some(Self {
-                id,
-                alive: !matches!(*fields.first()?, "Z" | "X"),
-                parent: fields.get(1)?.parse().ok()?,
-                group: fields.get(2)?.parse().ok()?,
-                started: fields.get(19)?.parse().ok()?,
-                ticks: fields
-                    .get(11..15)?
-                    .iter()
-                    .filter_map(|ticks| ticks.parse::<u64>().ok())
-                    .sum(),
-            })
-        }
-    }
+        impl Group {
+            /// Starts `command` as the leader of a new group.
+            pub fn spawn(mut command: Command, confinement: &Confinement) -> io::Result<Self> {
+                super::confine(&mut command, confinement.limits);
+                let leader = command.spawn()?;
+                Ok(Self {
+                    id: Pid::from_child(&leader),
+                    leader,
+                    spares_daemons: confinement.spares_daemons,
+                    ended: None,
+                })
+            }
 
-    pub fn all_processes() -> impl Iterator<Item = Stat> {
-        fs::read_dir("/proc")
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-            .filter_map(Pid::from_raw)
-            .filter_map(Stat::of)
-    }
+            /// Whether the leader has ended, and all of its group with it: who outlives it for long counts as ended.
+            pub fn has_ended(&mut self) -> io::Result<bool> {
+                if self.ended.is_none() {
+                    let options =
+                        WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+                    match waitid(WaitId::Pid(self.id), options) {
+                        Ok(Some(_)) => self.ended = Some((Instant::now(), self.leader.wait()?)),
+                        Ok(None) | Err(rustix::io::Errno::INTR) => return Ok(false),
+                        Err(error) => return Err(error.into()),
+                    }
+                }
+                let over = |(ended, _): &(Instant, ExitStatus)| ended.elapsed() >= GRACE;
+                Ok(
+                    self.spares_daemons
+                        || !self.is_alive()
+                        || self.ended.as_ref().is_some_and(over),
+                )
+            }
 
-    fn environment_holds(id: Pid, mark: &str) -> Option<bool> {
-        let environment = fs::read(format!("/proc/{}/environ", id.as_raw_nonzero())).ok()?;
-        Some(
-            environment
-                .split(|&byte| byte == 0)
-                .any(|variable| variable == mark.as_bytes()),
-        )
-    }
+            fn is_alive(&self) -> bool {
+                test_kill_process_group(self.id).is_ok()
+            }
 
-    /// What a process started, whether it stayed in the group or not.
-    pub struct Family {
-        leader: Pid,
-        mark: Option<String>,
-        begun: u64,
-    }
+            /// Nothing is known of that here.
+            pub fn usage(&self, _tolerance: Duration) -> Option<Usage> {
+                None
+            }
 
-    impl Family {
-        pub fn of(leader: Pid, mark: Option<&str>) -> Self {
-            Self {
-                leader,
-                mark: mark.map(str::to_owned),
-                begun: Stat::of(leader).map_or(0, |stat| stat.started),
+            /// Nothing is known of them here.
+            pub fn members(&self, _tolerance: Duration) -> Vec<Member> {
+                Vec::new()
+            }
+
+            /// Nothing is known of that here.
+            pub fn cpu(&self) -> Option<Duration> {
+                None
+            }
+
+            /// Kills what is left, and says how the leader ended and whether others outlived it.
+            pub fn kill(mut self) -> io::Result<(ExitStatus, bool)> {
+                if let Some((_, status)) = self.ended {
+                    let outlived = !self.spares_daemons && self.is_alive();
+                    if outlived {
+                        let _ = kill_process_group(self.id, Signal::KILL);
+                    }
+                    return Ok((status, outlived));
+                }
+                let _ = kill_process_group(self.id, Signal::KILL);
+                Ok((self.leader.wait()?, false))
             }
         }
 
-        fn has_member(&self, stat: &Stat) -> bool {
-            stat.started >= self.begun
-                && (stat.group == self.leader.as_raw_nonzero().get()
-                    || self
-                        .mark
-                        .as_ref()
-                        .is_some_and(|mark| environment_holds(stat.id, mark) == Some(true)))
-        }
-
-        /// All living members but the leader.
-        pub fn living(&self) -> Vec<Pid> {
-            all_processes()
-                .filter(|stat| stat.alive && stat.id != self.leader && self.has_member(stat))
-                .map(|stat| stat.id)
-                .collect()
-        }
-
-        /// What all members use, the leader with them.
-        pub fn usage(&self, tolerance: Duration) -> Usage {
-            let table = usage::table(tolerance);
-            usage::of(table.iter().filter(|stat| self.has_member(stat)))
-        }
-
-        /// Each of them that is alive, but the leader.
-        pub fn members(&self, tolerance: Duration) -> Vec<Member> {
-            let table = usage::table(tolerance);
-            let others = |stat: &&Stat| stat.id != self.leader && self.has_member(stat);
-            usage::each(table.iter().filter(others))
-        }
-
-        /// Kills members until there are none: one may start another while it is being killed.
-        pub fn kill(&self, patience: Duration) {
-            kill_until_none(patience, || self.living());
-        }
-    }
-
-    fn kill_until_none(patience: Duration, living: impl Fn() -> Vec<Pid>) {
-        let begin = Instant::now();
-        let mut pauses = Pauses::new();
-        let mut killed = Vec::new();
-        loop {
-            let members = living();
-            if members.is_empty() || begin.elapsed() >= patience {
-                break;
-            }
-            for id in members {
-                let _ = kill_process(id, Signal::KILL);
-                killed.push(id);
-            }
-            pauses.pause();
-        }
-        for id in killed {
-            // Fails for those whose parent is somebody else.
-            let _ = waitpid(Some(id), WaitOptions::NOHANG);
-        }
-    }
-
-    /// In the environment of cargo, whose daemons (a compiler cache, say) are to live on.
-    pub const BUILD_MARK: &str = "KATA_GRADE_BUILD=1";
-
-    pub fn sweep(patience: Duration) {
-        let grader = getpid().as_raw_nonzero().get();
-        kill_until_none(patience, || {
-            all_processes()
-                .filter(|stat| stat.alive && stat.parent == grader)
-                .filter(|stat| environment_holds(stat.id, BUILD_MARK) == Some(false))
-                .map(|stat| stat.id)
-                .collect()
-        });
+        /// Nobody is adopted here.
+        pub fn sweep() {}
     }
 }
 
@@ -581,11 +385,6 @@ mod windows {
             Ok(self.leader.inner_mut().try_wait()?.is_some())
         }
 
-        /// A job kills its members silently, so nothing is said about them here.
-        pub fn has_living_children(&mut self) -> bool {
-            false
-        }
-
         /// Nothing is known of that here.
         pub fn usage(&self, _tolerance: Duration) -> Option<Usage> {
             None
@@ -601,15 +400,10 @@ mod windows {
             None
         }
 
-        /// Kills the whole job and says how the leader ended.
-        pub fn kill(mut self) -> io::Result<ExitStatus> {
+        /// Kills the whole job and says how the leader ended. It does so silently, so nothing is said about the others.
+        pub fn kill(mut self) -> io::Result<(ExitStatus, bool)> {
             let _ = self.leader.start_kill();
-            self.leader.inner_mut().wait()
-        }
-
-        /// Says how the leader, which has ended, did so.
-        pub fn reap(mut self) -> io::Result<ExitStatus> {
-            self.leader.inner_mut().wait()
+            Ok((self.leader.inner_mut().wait()?, false))
         }
     }
 

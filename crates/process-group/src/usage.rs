@@ -26,9 +26,13 @@ pub(crate) fn table(tolerance: Duration) -> Arc<Vec<Stat>> {
     }
 }
 
-/// What `members` use together.
-pub(crate) fn of<'a>(members: impl Iterator<Item = &'a Stat>) -> Usage {
+/// What `members` use together. Of those who have ended, `shepherd` knows.
+pub(crate) fn of<'a>(shepherd: Option<&'a Stat>, members: impl Iterator<Item = &'a Stat>) -> Usage {
     let mut usage = Usage::default();
+    if let Some(shepherd) = shepherd {
+        usage.cpu = duration(shepherd.ticks);
+        usage.written = written(shepherd.id).unwrap_or(0);
+    }
     for member in members {
         usage.cpu += duration(member.ticks);
         if member.alive {
@@ -53,13 +57,8 @@ pub(crate) fn each<'a>(members: impl Iterator<Item = &'a Stat>) -> Vec<Member> {
     living.map(member).collect()
 }
 
-/// The CPU time that a process and those it waited for have used.
-pub(crate) fn cpu(id: Pid) -> Option<Duration> {
-    Stat::of(id).map(|stat| duration(stat.ticks))
-}
-
 /// The system counts CPU time in ticks.
-fn duration(ticks: u64) -> Duration {
+pub(crate) fn duration(ticks: u64) -> Duration {
     Duration::from_millis(ticks.saturating_mul(1000) / clock_ticks_per_second().max(1))
 }
 

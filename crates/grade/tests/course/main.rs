@@ -7,6 +7,7 @@ mod fixture;
 #[cfg(target_os = "linux")]
 mod guards;
 mod made_of;
+mod outlived;
 mod permitted;
 mod shown;
 mod small;
