@@ -105,6 +105,19 @@ pub struct Package {
     pub dir: PathBuf,
     /// In which worlds it can be built.
     pub worlds: Vec<World>,
+    /// What `kata` explores in those besides that of `std`.
+    pub models: Models,
+}
+
+/// What the models of an exercise are about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Models {
+    /// There are none.
+    None,
+    /// Programs of the course, for which the learner's code says something, such as orderings.
+    CourseCode,
+    /// The learner's code.
+    LearnerCode,
 }
 
 /// An exercise as the course defines it.
@@ -221,6 +234,7 @@ impl Course {
                 Some(Package {
                     name: manifest.package.name.clone(),
                     worlds: manifest.worlds(),
+                    models: exercise.package.models,
                     dir,
                 })
             }
@@ -337,6 +351,7 @@ fn read_exercise(
     let worlds = manifest
         .as_ref()
         .map_or_else(|| vec![World::Std], Manifest::worlds);
+    let explored = manifest.as_ref().is_some_and(Manifest::is_explored);
     let kata = manifest.and_then(|manifest| manifest.package.metadata.kata);
     let kata = kata.unwrap_or_default();
     Some(Exercise {
@@ -350,6 +365,11 @@ fn read_exercise(
             name: name.clone(),
             dir,
             worlds,
+            models: match (explored, kata.models_course_code) {
+                (false, _) => Models::None,
+                (true, true) => Models::CourseCode,
+                (true, false) => Models::LearnerCode,
+            },
         },
         name,
         folder,
@@ -399,12 +419,21 @@ struct Kata {
     needs: Vec<String>,
     #[serde(default)]
     std: Vec<String>,
+    #[serde(default)]
+    models_course_code: bool,
 }
 
 impl Manifest {
     fn read(dir: &Path) -> std::result::Result<Self, String> {
         let text = fs::read_to_string(dir.join("Cargo.toml")).map_err(|error| error.to_string())?;
         toml::from_str(&text).map_err(|error| error.message().to_owned())
+    }
+
+    fn is_explored(&self) -> bool {
+        self.features
+            .values()
+            .flatten()
+            .any(|feature| feature == "kata/loom" || feature == "kata/shuttle")
     }
 
     fn worlds(&self) -> Vec<World> {

@@ -139,6 +139,7 @@ impl Workplace {
             workers: plan.workers,
             interrupted: Arc::clone(&plan.interrupted),
             next_report: AtomicU64::new(0),
+            no_log: AtomicBool::new(false),
             environment: Vec::new(),
         }
     }
@@ -658,7 +659,7 @@ pub fn checks(course: &Course, lock: &Lock, plan: &Plan, watch: &dyn Watch) -> R
     let known = |exercise: &Exercise| {
         let entry = lock.entry(exercise.phase.name, &exercise.folder)?;
         let found = Entry::of(&exercise.package.dir).ok()?;
-        (entry.has_tests_of(&found) && !entry.checks.is_empty()).then(|| entry.checks.clone())
+        (entry.listed == found.listed).then(|| entry.checks.clone())
     };
     let mut all: Vec<Option<Checks>> = course.exercises.iter().map(known).collect();
     let open: Vec<usize> = (0..all.len())

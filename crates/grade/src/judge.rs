@@ -1,14 +1,18 @@
 //! What the ending of a test says about the code.
 //!
-//! A test has passed only on positive evidence: libtest says that this very test ran and passed, and that nothing else
-//! happened. An exit code alone proves nothing: learner code may call `std::process::exit(0)`.
+//! A test has passed only on positive evidence: libtest says, on its standard output and in its own log, that this very
+//! test ran and passed, and that nothing else happened; and a check that explores has left the word of its models, which ran
+//! to their end and saw the learner's code at work. An exit code alone proves nothing: learner code may call
+//! `std::process::exit(0)`.
 
 use std::process::ExitStatus;
+use std::sync::atomic::Ordering::Relaxed;
 
 use kata_report::Skip;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::course::{Models, Package};
 use crate::process::{self, Excess};
 use crate::run::{self, Ending, Settings, Trial};
 
@@ -84,8 +88,17 @@ pub fn plain_name(name: &str) -> &str {
     name.strip_prefix("checks::").unwrap_or(name)
 }
 
-/// What became of the test `name`, whose process left `trial`.
-pub fn verdict(name: &str, trial: &Trial, settings: &Settings) -> Verdict {
+fn kind_of(plain_name: &str) -> &str {
+    plain_name
+        .split_once("::")
+        .map_or("checks", |(kind, _)| kind)
+}
+
+/// The kinds of checks that explore a model.
+const EXPLORING: [&str; 4] = ["loom", "shuttle", "linearizable", "non_blocking"];
+
+/// What became of the test `name` of `package`, whose process left `trial`.
+pub fn verdict(package: &Package, name: &str, trial: &Trial, settings: &Settings) -> Verdict {
     let report = trial.report.as_ref();
     let failure = report.filter(|report| report["schema"] == kata_report::SCHEMA);
     let explain = |message: String| match failure {
@@ -107,17 +120,47 @@ pub fn verdict(name: &str, trial: &Trial, settings: &Settings) -> Verdict {
     if failure.is_some() {
         return Verdict::Failed(explain(String::new()));
     }
+    if trial
+        .log
+        .as_ref()
+        .is_some_and(|log| !is_log_of_pass(name, log))
+        && !settings.no_log.load(Relaxed)
+    {
+        return Verdict::Failed(Failure::new(
+            "The output says that the test passed, but libtest's own log does not, so nothing is known. Does something print \
+             what a test prints, or end the process?",
+        ));
+    }
     if trial.left_process_behind {
         return Verdict::Failed(Failure::new(
             "The test left a process behind: killed. Whatever starts a process has to end it and wait for it.",
         ));
     }
-    match report.and_then(|report| Skip::deserialize(report).ok()) {
-        Some(skip) => Verdict::Skipped {
+    if let Some(skip) = report.and_then(|report| Skip::deserialize(report).ok()) {
+        return Verdict::Skipped {
             reason: skip.reason.into_owned(),
-        },
-        None => Verdict::Passed,
+        };
     }
+    let unseen = trial.evidence.iter().any(|model| model.operations == 0);
+    if unseen && package.models == Models::LearnerCode {
+        return Verdict::Failed(Failure::new(
+            "No operation of yours was seen in a model of this check, so nothing was explored. Locks, atomics, cells and \
+             threads come from `kata`.",
+        ));
+    }
+    let explores = package.models != Models::None && EXPLORING.contains(&kind_of(plain_name(name)));
+    if explores && trial.evidence.is_empty() {
+        return Verdict::Failed(Failure::new(
+            "The check ended, but no model has said that it was explored to its end, so nothing is known.",
+        ));
+    }
+    Verdict::Passed
+}
+
+/// Whether libtest's log is that of one test, which passed.
+fn is_log_of_pass(name: &str, log: &str) -> bool {
+    let line = log.strip_suffix('\n').unwrap_or(log);
+    line == format!("ok {name}") || line == format!("ok {name} - should panic")
 }
 
 /// Whether the output says that `name`, and nothing else, ran and passed.
@@ -375,8 +418,15 @@ fn output(trial: &Trial) -> Option<String> {
     const LINES: usize = 12;
     let text = format!("{}\n{}", trial.stdout, trial.stderr);
     let text = console::strip_ansi_codes(&text).into_owned();
+    let mut after_failures = false;
     let lines: Vec<&str> = text
         .lines()
+        .filter(|line| {
+            // libtest's list of names.
+            let is_name = after_failures && line.starts_with("    ");
+            after_failures = is_name || *line == "failures:";
+            !is_name
+        })
         .filter(|line| {
             let line = line.trim();
             !(line.is_empty()
@@ -416,6 +466,19 @@ mod tests {
         assert!(!libtest_says_passed("unit::a", &ignored));
         let nothing_ran = PASSED.replace("1 passed", "0 passed");
         assert!(!libtest_says_passed("unit::a", &nothing_ran));
+    }
+
+    #[test]
+    fn the_log_is_of_one_test_that_passed() {
+        assert!(is_log_of_pass("unit::a", "ok unit::a\n"));
+        for log in [
+            "",
+            "failed unit::a\n",
+            "ok unit::b\n",
+            "ok unit::a\nok unit::b\n",
+        ] {
+            assert!(!is_log_of_pass("unit::a", log), "{log}");
+        }
     }
 
     #[test]

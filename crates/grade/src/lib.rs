@@ -3,6 +3,7 @@
 //! | module | purpose |
 //! |---|---|
 //! | [`course`] | which exercises there are, and which of them a selector names |
+//! | [`files`] | files that somebody else has put there |
 //! | [`lock`], [`digest`] | whether tests and stubs are the ones the course ships |
 //! | [`permitted`] | what source may name where models are to see everything |
 //! | [`inputs`], [`settle`] | what the compiler read for it, and whether that is what is there |
@@ -29,6 +30,7 @@ pub mod class;
 pub mod course;
 pub mod digest;
 pub mod error;
+pub mod files;
 pub mod grade;
 pub mod inputs;
 pub mod judge;

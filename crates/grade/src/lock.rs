@@ -26,6 +26,10 @@ pub struct Entry {
     pub manifest: String,
     /// Of everything below src/.
     pub stub: String,
+    /// Of tests/ and Cargo.toml when the tests were listed. Where two versions of this file were put together by hand, it
+    /// tells that the list is of another one.
+    #[serde(default)]
+    pub listed: String,
     /// Its tests.
     #[serde(default)]
     pub checks: Checks,
@@ -34,17 +38,18 @@ pub struct Entry {
 impl Entry {
     /// The digests of what is in `dir` now, without its tests: those are known once they are built.
     pub fn of(dir: &Path) -> io::Result<Self> {
+        let tests = digest::folder(&dir.join("tests"))?;
+        let manifest = digest::file(&dir.join("Cargo.toml"))?;
+        let mut listed = digest::Digest::default();
+        listed.add(&tests);
+        listed.add(&manifest);
         Ok(Self {
-            tests: digest::folder(&dir.join("tests"))?,
-            manifest: digest::file(&dir.join("Cargo.toml"))?,
             stub: digest::folder(&dir.join("src"))?,
+            listed: listed.finish(),
+            tests,
+            manifest,
             checks: Checks::new(),
         })
-    }
-
-    /// Whether it has the same tests/ and the same Cargo.toml, hence the same tests.
-    pub fn has_tests_of(&self, other: &Self) -> bool {
-        self.tests == other.tests && self.manifest == other.manifest
     }
 }
 
@@ -146,8 +151,8 @@ impl Lock {
         for (path, entry) in &self.exercises {
             let _ = write!(
                 text,
-                "\n[\"{path}\"]\ntests = \"{}\"\nmanifest = \"{}\"\nstub = \"{}\"\n",
-                entry.tests, entry.manifest, entry.stub
+                "\n[\"{path}\"]\ntests = \"{}\"\nmanifest = \"{}\"\nstub = \"{}\"\nlisted = \"{}\"\n",
+                entry.tests, entry.manifest, entry.stub, entry.listed
             );
             for (world, names) in &entry.checks {
                 let _ = writeln!(text, "checks.{} = [", world.name());

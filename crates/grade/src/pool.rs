@@ -72,7 +72,8 @@ pub fn run_jobs<T: Send, R>(
                     match run::test(settings, &job.package, &job.binary, &job.test, guard) {
                         Ok(trial) => {
                             let name = judge::plain_name(&job.test).to_owned();
-                            let mut verdict = judge::verdict(&job.test, &trial, settings);
+                            let mut verdict =
+                                judge::verdict(&job.package, &job.test, &trial, settings);
                             watch.finished(&job.package.name, &name);
                             if let Verdict::Hanging(failure) = &mut verdict {
                                 hanging().insert(job.package.name.clone());

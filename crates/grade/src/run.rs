@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -9,10 +10,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
+use kata_report::Evidence;
 use serde_json::Value;
 
 use crate::course::Package;
 use crate::error::{Error, Result};
+use crate::files;
 use crate::process::{self, Confinement, End, Excess, Group, Guards, Limits};
 
 /// How much of the beginning and of the end of each stream is kept.
@@ -60,6 +63,8 @@ pub struct Settings {
     pub environment: Vec<(OsString, OsString)>,
     /// Makes the reports' names.
     pub next_report: AtomicU64,
+    /// Whether this libtest keeps no log.
+    pub no_log: AtomicBool,
 }
 
 impl Settings {
@@ -95,6 +100,10 @@ pub struct Trial {
     pub stderr: String,
     /// What `kata` wrote about a failure or a part that was skipped.
     pub report: Option<Value>,
+    /// What models said that ran to their end.
+    pub evidence: Vec<Evidence>,
+    /// libtest's own log, if it keeps one.
+    pub log: Option<String>,
 }
 
 /// The names of all tests in `binary`, in its own order; an explanation if it does not say.
@@ -105,7 +114,12 @@ pub fn list(
 ) -> Result<std::result::Result<Vec<String>, String>> {
     let arguments = ["--list", "--format", "terse"];
     let guard = settings.hang_guard;
-    let trial = run(settings, package, binary, &arguments, LIST_KEPT, guard)?;
+    let mut trial = run(settings, package, binary, &arguments, LIST_KEPT, guard)?;
+    if trial.stderr.contains("Unrecognized option: 'logfile'") {
+        // A later libtest, which keeps no log.
+        settings.no_log.store(true, Relaxed);
+        trial = run(settings, package, binary, &arguments, LIST_KEPT, guard)?;
+    }
     let complete = matches!(trial.end, Ending::Exited(status) if status.success());
     if !complete {
         return Ok(Err(format!(
@@ -150,7 +164,9 @@ fn run(
     hang_guard: Duration,
 ) -> Result<Trial> {
     let number = settings.next_report.fetch_add(1, Relaxed);
+    let nonce = nonce();
     let report = settings.reports.join(format!("{number}.json"));
+    let log = settings.reports.join(format!("{nonce}.log"));
     let trouble = |error: io::Error| {
         Error::new(
             format!("{} could not be run: {error}", binary.display()),
@@ -161,13 +177,17 @@ fn run(
     let (stdout, stdout_writer) = io::pipe().map_err(trouble)?;
     let (stderr, stderr_writer) = io::pipe().map_err(trouble)?;
     let mut command = Command::new(binary);
+    let is_test = arguments != ["--bench"];
+    if is_test && !settings.no_log.load(Relaxed) {
+        command.arg("--logfile").arg(&log);
+    }
     command
         .args(arguments)
         .current_dir(&package.dir)
         .stdin(Stdio::null())
         .stdout(stdout_writer)
         .stderr(stderr_writer);
-    set_environment(&mut command, settings, package, &report);
+    set_environment(&mut command, settings, package, &report, &nonce);
     let confinement = Confinement {
         limits: Limits {
             memory: Some(settings.memory),
@@ -194,11 +214,37 @@ fn run(
         cpu: ended.cpu,
         left_process_behind: ended.left_process_behind,
         stdout: stdout.finish(),
-        stderr: stderr.finish(),
-        report: std::fs::read(&report)
+        stderr: stderr.finish().replacen(LOG_IS_DEPRECATED, "", 1),
+        report: files::read(&report)
             .ok()
-            .and_then(|report| serde_json::from_slice(&report).ok()),
+            .and_then(|text| signed(&text, &nonce)),
+        evidence: evidence(&report, &nonce),
+        log: is_test.then(|| files::read_text(&log).unwrap_or_default()),
     })
+}
+
+/// What libtest says of its log, without which there is no witness but the standard output, where everybody writes.
+const LOG_IS_DEPRECATED: &str = "warning: `--logfile` is deprecated";
+
+/// A word that nobody guesses.
+fn nonce() -> String {
+    let word = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", word(), word())
+}
+
+/// What a process wrote that was given `nonce`, without that; nothing if it was another one.
+fn signed(text: &[u8], nonce: &str) -> Option<Value> {
+    let mut value: Value = serde_json::from_slice(text).ok()?;
+    let signature = value.as_object_mut()?.remove("nonce")?;
+    (signature == nonce).then_some(value)
+}
+
+fn evidence(report: &Path, nonce: &str) -> Vec<Evidence> {
+    let text = files::read(&kata_report::evidence_path(report)).unwrap_or_default();
+    let lines = text.split(|&byte| byte == b'\n');
+    lines
+        .filter_map(|line| serde_json::from_value(signed(line, nonce)?).ok())
+        .collect()
 }
 
 fn guards(cpu: Duration, memory: u64) -> Guards {
@@ -214,7 +260,13 @@ fn guards(cpu: Duration, memory: u64) -> Guards {
 }
 
 /// What `cargo test` would set, and none of the knobs that could change what a check explores.
-fn set_environment(command: &mut Command, settings: &Settings, package: &Package, report: &Path) {
+fn set_environment(
+    command: &mut Command,
+    settings: &Settings,
+    package: &Package,
+    report: &Path,
+    nonce: &str,
+) {
     const KNOBS: [&str; 6] = [
         "LOOM_",
         "SHUTTLE_",
@@ -229,11 +281,12 @@ fn set_environment(command: &mut Command, settings: &Settings, package: &Package
             command.env_remove(name);
         }
     }
-    let settings_of_cargo: [(&str, OsString); 7] = [
+    let settings_of_cargo: [(&str, OsString); 8] = [
         ("CARGO_MANIFEST_DIR", package.dir.clone().into()),
         ("CARGO_PKG_NAME", package.name.clone().into()),
         ("CARGO_TARGET_DIR", settings.target_dir.clone().into()),
-        ("KATA_REPORT", report.into()),
+        (kata_report::REPORT, report.into()),
+        (kata_report::NONCE, nonce.into()),
         ("NO_COLOR", "1".into()),
         ("RUST_BACKTRACE", "0".into()),
         // Removed together with the reports, so that a test that was killed leaves no files behind either.

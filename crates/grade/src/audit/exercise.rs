@@ -86,6 +86,7 @@ pub fn audit<'env>(
         exercise_name: &exercise.name,
         solution: &material.solution_dir,
         worlds: &exercise.package.worlds,
+        models: exercise.package.models,
         folder: &folder,
     };
     let plots: Vec<Plot> = variants.iter().map(Variant::plot).collect();

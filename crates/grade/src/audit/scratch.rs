@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 use walkdir::WalkDir;
 
-use crate::course::{Package, World};
+use crate::course::{Models, Package, World};
 use crate::error::{Error, Result};
 
 /// Whose manifest and other files a variant has.
@@ -46,6 +46,8 @@ pub struct Ground<'a> {
     pub solution: &'a Path,
     /// The worlds that the checks are built in.
     pub worlds: &'a [World],
+    /// What `kata` explores.
+    pub models: Models,
     /// The workspace to write.
     pub folder: &'a Path,
 }
@@ -93,6 +95,7 @@ impl Ground<'_> {
                 name: plot.name.clone(),
                 dir,
                 worlds: self.worlds.to_vec(),
+                models: self.models,
             });
         }
         Ok(packages)

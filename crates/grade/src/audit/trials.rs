@@ -293,7 +293,7 @@ impl Workshop<'_> {
         // Guards count CPU time, of which several threads use more than the clock shows.
         let taken = begin.elapsed().max(trial.cpu.unwrap_or_default());
         let milliseconds = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
-        let verdict = judge::verdict(name, &trial, self.settings);
+        let verdict = judge::verdict(package, name, &trial, self.settings);
         self.watch.finished(&package.name, judge::plain_name(name));
         Ok(Ran {
             name: name.to_owned(),

@@ -79,7 +79,7 @@ pub const EXERCISES: [Exercise; 21] = [
     ),
     exercise(
         "explains",
-        "std::fs::write(std::env::var(\"KATA_REPORT\").unwrap(), r#\"{\"schema\":\"kata/failure/v1\",\"headline\":\"data race\",\"why\":\"nothing orders them\",\"replay\":\"cargo test -p explains\",\"text\":\"the picture\"}\"#).unwrap(); panic!(\"raw\")",
+        "std::fs::write(std::env::var(\"KATA_REPORT\").unwrap(), r#\"{\"nonce\":\"NONCE\",\"schema\":\"kata/failure/v1\",\"headline\":\"data race\",\"why\":\"nothing orders them\",\"replay\":\"cargo test -p explains\",\"text\":\"the picture\"}\"#.replace(\"NONCE\", &std::env::var(\"KATA_NONCE\").unwrap())).unwrap(); panic!(\"raw\")",
     ),
 ];
 

@@ -5,6 +5,7 @@
 mod expected;
 mod fixture;
 #[cfg(target_os = "linux")]
+mod forged;
 mod guards;
 mod made_of;
 mod outlived;

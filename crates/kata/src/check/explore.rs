@@ -1,6 +1,7 @@
 //! What the model checks share: running an exploration, and turning its first failure into a report.
 
 use super::deliver::deliver;
+use super::evidence;
 use super::panics::message;
 use super::report::Report;
 use super::timeline::{self, Context, INCONCLUSIVE};
@@ -162,6 +163,7 @@ pub(super) fn end_execution(leaks: bool) {
         let why = format!("{what} still allocated at the end of the execution.");
         crate::world::fail("leak", &why);
     }
+    evidence::count_operations();
     record::end_execution();
 }
 
@@ -175,10 +177,12 @@ pub(super) fn explore(
 ) -> Result<(), Box<Report>> {
     CONTEXT.set(Some(Box::new(context)));
     SHOUTED.set(false);
+    evidence::begin();
     let outcome = panic::catch_unwind(AssertUnwindSafe(run));
     let context = CONTEXT.take().expect("set above");
     let Err(payload) = outcome else {
         FAILED.set(None);
+        evidence::give();
         return Ok(());
     };
     record::abandon_execution();

@@ -19,6 +19,8 @@
 //! | [`mesi`] | all | which accesses take a cache line away from another processor |
 
 #[cfg(any(feature = "loom", feature = "shuttle"))]
+mod evidence;
+#[cfg(any(feature = "loom", feature = "shuttle"))]
 mod explore;
 mod report;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
