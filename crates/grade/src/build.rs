@@ -191,15 +191,12 @@ fn blame_someone_else(said: &Said, package: &Package) -> Error {
             ),
             "If you changed something outside the exercise, `git status` shows it.",
         ),
-        None => Error::new(
-            format!(
-                "cargo could not build `{}`:\n{}",
-                package.name,
-                said.noise.trim()
-            ),
-            "If an edited Cargo.toml is to blame, `git checkout -- PATH` brings back the course's own; if cargo could not \
-             download a crate, try again with a network connection.",
-        ),
+        None => Error::Unloadable {
+            noise: said.noise.trim().to_owned(),
+            advice: "If an edited Cargo.toml is to blame, `git checkout -- PATH` brings back the course's own; if cargo could \
+                     not download a crate, try again with a network connection."
+                .to_owned(),
+        },
     }
 }
 

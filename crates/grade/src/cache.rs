@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use crate::course::{Package, World};
 use crate::digest::{self, Digest};
 use crate::error::{Error, Result};
+use crate::files;
 use crate::inputs::Inputs;
 use crate::judge::{TestResult, Verdict};
 use crate::lock::Checks;
@@ -329,5 +330,5 @@ fn without_detours(path: &Path) -> PathBuf {
 }
 
 fn read_table(path: &Path) -> Option<toml::Table> {
-    toml::from_str(&fs::read_to_string(path).ok()?).ok()
+    toml::from_str(&files::read_text(path).ok()?).ok()
 }

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::files;
 use crate::lock::Lock;
 
 /// One of the fixed stages of the course.
@@ -338,7 +339,7 @@ fn read_exercise(
             (Some(manifest), Some(problem))
         }
         Ok(manifest) => (Some(manifest), None),
-        Err(_) if !dir.join("Cargo.toml").exists() => {
+        Err(_) if fs::symlink_metadata(dir.join("Cargo.toml")).is_err() => {
             lock.entry(phase.name, &folder)?;
             (None, Some("its Cargo.toml is missing".to_owned()))
         }
@@ -425,7 +426,7 @@ struct Kata {
 
 impl Manifest {
     fn read(dir: &Path) -> std::result::Result<Self, String> {
-        let text = fs::read_to_string(dir.join("Cargo.toml")).map_err(|error| error.to_string())?;
+        let text = files::read_text(&dir.join("Cargo.toml")).map_err(|error| error.to_string())?;
         toml::from_str(&text).map_err(|error| error.message().to_owned())
     }
 

@@ -10,6 +10,8 @@ use std::path::Path;
 use sha2::{Digest as _, Sha256};
 use walkdir::WalkDir;
 
+use crate::files;
+
 /// Collects bytes; every piece is preceded by its length, so that no two sequences of pieces look the same.
 #[derive(Clone, Default)]
 pub struct Digest(Sha256);
@@ -34,11 +36,12 @@ impl Digest {
     }
 }
 
-/// The digest of one file's content. A file that does not exist has a digest of its own.
+/// The digest of one file's content. A file that does not exist has a digest of its own, and so has what is none, such as a
+/// folder, a pipe or a link to nothing.
 pub fn file(path: &Path) -> io::Result<String> {
     let mut digest = Digest::default();
-    match fs::read(path) {
-        Ok(content) => digest.add(with_unix_line_ends(content)),
+    match fs::symlink_metadata(path) {
+        Ok(_) => add_content(&mut digest, path),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
@@ -50,7 +53,7 @@ pub fn file(path: &Path) -> io::Result<String> {
 /// Left out is what editors, systems and proptest leave behind: hidden files, `*~`, and saved regressions.
 pub fn folder(folder: &Path) -> io::Result<String> {
     let mut digest = Digest::default();
-    if folder.exists() {
+    if fs::symlink_metadata(folder).is_ok() {
         let files = WalkDir::new(folder)
             .sort_by_file_name()
             .into_iter()
@@ -64,10 +67,21 @@ pub fn folder(folder: &Path) -> io::Result<String> {
             for part in relative {
                 digest.add(part.as_encoded_bytes());
             }
-            digest.add(with_unix_line_ends(fs::read(entry.path())?));
+            add_content(&mut digest, entry.path());
         }
     }
     Ok(digest.finish())
+}
+
+/// Adds what a file holds, or why it cannot be read, which no author has locked.
+fn add_content(digest: &mut Digest, path: &Path) {
+    match files::read(path) {
+        Ok(content) => digest.add(with_unix_line_ends(content)),
+        Err(error) => {
+            digest.add("unreadable");
+            digest.add(error.kind().to_string());
+        }
+    }
 }
 
 fn is_left_behind(name: &std::ffi::OsStr) -> bool {

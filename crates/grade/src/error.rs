@@ -7,6 +7,13 @@ use std::fmt;
 pub enum Error {
     /// Ctrl-C or another signal.
     Interrupted,
+    /// Cargo did not even begin.
+    Unloadable {
+        /// What it said instead.
+        noise: String,
+        /// What the reader can do about it.
+        advice: String,
+    },
     /// Anything else.
     Trouble {
         /// What happened.
@@ -32,7 +39,7 @@ impl Error {
     pub fn exit_code(&self) -> u8 {
         match self {
             Self::Interrupted => 130,
-            Self::Trouble { .. } => 2,
+            Self::Unloadable { .. } | Self::Trouble { .. } => 2,
         }
     }
 }
@@ -41,6 +48,9 @@ impl fmt::Display for Error {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Interrupted => write!(out, "interrupted"),
+            Self::Unloadable { noise, advice } => {
+                write!(out, "cargo could not load the course:\n{noise}\n{advice}")
+            }
             Self::Trouble { what, advice } => {
                 write!(out, "{what}")?;
                 if !advice.is_empty() {

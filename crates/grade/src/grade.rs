@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use tempfile::TempDir;
+use walkdir::WalkDir;
 
 use crate::build::{self, Built};
 use crate::cache::{Basis, Cache, WorldResult};
@@ -24,6 +25,7 @@ use crate::process::Pauses;
 use crate::run::{self, Settings};
 use crate::settle;
 use crate::watch::Watch;
+use crate::workspace::Workspace;
 
 /// What to grade, and how.
 #[derive(Debug, Clone)]
@@ -212,7 +214,18 @@ pub fn assess_only(
                     selected[index],
                     plan,
                     &cache,
-                )?;
+                );
+                let work = match work {
+                    Ok(work) => work,
+                    Err(Error::Interrupted) => return Err(Error::Interrupted),
+                    Err(error) => {
+                        let result = WorldResult::DoesNotCompile(error.to_string());
+                        assessment.worlds.insert(World::Std, result);
+                        assessment.complete = true;
+                        assessments.push(assessment);
+                        continue;
+                    }
+                };
                 assessment.worlds = work.known.clone();
                 assessment.complete = work.is_complete();
                 // What is known already was found out about source that may stand.
@@ -237,7 +250,8 @@ pub fn assess_only(
         assessments.push(assessment);
     }
 
-    for work in find_out(open, &course.root, &cache, &settings, watch)? {
+    let mut workspace = Workspace::read(&course.root, workplace.folder.join("workspace"));
+    for work in find_out(open, &mut workspace, &cache, &settings, watch)? {
         // What the tests are is said of those that were built just now.
         let again = first_look(&course.exercises[work.index])?;
         assessments[work.index] = Assessment {
@@ -274,13 +288,16 @@ pub(crate) fn first_look(exercise: &Exercise, lock: &Lock, target: Target) -> Re
         assessment.complete = true;
         return Ok(assessment);
     };
-    let found = Entry::of(&exercise.package.dir).map_err(|error| {
-        Error::new(
-            format!("{} cannot be read: {error}", exercise.package.dir.display()),
-            "Check the permissions of the files in it.",
-        )
-    })?;
     let own = format!("exercises/{}", exercise.path());
+    let found = match Entry::of(&exercise.package.dir) {
+        Ok(found) => found,
+        Err(error) => {
+            let said = format!("its files cannot be read, so nothing was built: {error}");
+            assessment.edited.push(said);
+            assessment.complete = true;
+            return Ok(assessment);
+        }
+    };
     if found.tests != locked.tests {
         let edited = not_own("tests", &format!("{own}/tests"));
         assessment.edited.push(edited);
@@ -298,7 +315,24 @@ pub(crate) fn first_look(exercise: &Exercise, lock: &Lock, target: Target) -> Re
         ));
     }
     assessment.untouched = found.stub == locked.stub;
-    assessment.complete = assessment.untouched || manifest_edited || build_script;
+    let special = no_ordinary_file(&exercise.package.dir.join("tests"));
+    assessment.complete =
+        assessment.untouched || manifest_edited || build_script || special.is_some();
+    if let (false, Some(special)) = (
+        assessment.complete,
+        no_ordinary_file(&exercise.package.dir.join("src")),
+    ) {
+        let shown = special
+            .strip_prefix(&exercise.package.dir)
+            .unwrap_or(&special);
+        let said = format!(
+            "{own}/{} is no ordinary file, so nothing was built.",
+            shown.display()
+        );
+        let result = WorldResult::DoesNotCompile(said);
+        assessment.worlds.insert(World::Std, result);
+        assessment.complete = true;
+    }
     Ok(assessment)
 }
 
@@ -316,6 +350,13 @@ fn refused(root: &Path, exercise: &Exercise, package: &Package) -> Option<WorldR
         name: "build::source".to_owned(),
         verdict: Verdict::Failed(Failure::new(message)),
     }]))
+}
+
+/// A pipe, a device or the like below `folder`, over which a compiler may never come to its end.
+fn no_ordinary_file(folder: &Path) -> Option<PathBuf> {
+    let entries = WalkDir::new(folder).into_iter().flatten();
+    let mut paths = entries.map(walkdir::DirEntry::into_path);
+    paths.find(|path| fs::metadata(path).is_ok_and(|file| !file.is_file() && !file.is_dir()))
 }
 
 /// What to say of a part that an author has not written so; `path` is where it is below the course's root.
@@ -412,7 +453,7 @@ struct Place {
 /// Builds one world after the other and runs the tests of each while the next is being built.
 fn find_out(
     mut open: Vec<Work>,
-    root: &Path,
+    workspace: &mut Workspace,
     cache: &Cache,
     settings: &Settings,
     watch: &dyn Watch,
@@ -431,7 +472,7 @@ fn find_out(
     pool::run_jobs(settings, watch, &finished, |jobs| {
         for world in World::ALL {
             build_and_queue(
-                &mut open, world, root, cache, settings, watch, &running, jobs,
+                &mut open, world, workspace, cache, settings, watch, &running, jobs,
             )?;
         }
         Ok(())
@@ -450,7 +491,7 @@ fn find_out(
 fn build_and_queue(
     open: &mut [Work],
     world: World,
-    root: &Path,
+    workspace: &mut Workspace,
     cache: &Cache,
     settings: &Settings,
     watch: &dyn Watch,
@@ -465,8 +506,9 @@ fn build_and_queue(
     }
     watch.building(world, indices.len());
     let packages: Vec<&Package> = indices.iter().map(|&index| &open[index].package).collect();
+    let course = workspace.course().to_path_buf();
     let request = build::Request {
-        root,
+        root: &course,
         target_dir: &settings.target_dir,
         program: build::Program::Checks,
         world,
@@ -474,7 +516,8 @@ fn build_and_queue(
         environment: &[],
         hang_guard: settings.hang_guard,
     };
-    let built = settle::build(&request, &settings.reports, &|| settings.stopped(), watch)?;
+    let stopped = || settings.stopped();
+    let built = settle::build(&request, workspace, &settings.reports, &stopped, watch)?;
     cache.look_again();
 
     for (index, settled) in indices.into_iter().zip(built) {

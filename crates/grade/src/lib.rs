@@ -5,6 +5,7 @@
 //! | [`course`] | which exercises there are, and which of them a selector names |
 //! | [`files`] | files that somebody else has put there |
 //! | [`lock`], [`digest`] | whether tests and stubs are the ones the course ships |
+//! | [`workspace`] | what cargo is given, whatever else lies about |
 //! | [`permitted`] | what source may name where models are to see everything |
 //! | [`inputs`], [`settle`] | what the compiler read for it, and whether that is what is there |
 //! | [`build`], [`build_guard`] | one `cargo build` for many crates in one world, and an end to each compiler |
@@ -44,5 +45,6 @@ pub mod run;
 pub mod settle;
 pub mod table;
 pub mod watch;
+pub mod workspace;
 
 pub use process_group as process;

@@ -11,13 +11,14 @@ use clap::{Parser, Subcommand};
 use console::{Term, style};
 
 use grade::class::{self, Shard};
-use grade::course::{Course, Target};
+use grade::course::{Course, Exercise, Target};
 use grade::error::{Error, Result};
 use grade::grade::Plan;
 use grade::lock::Lock;
 use grade::progress::{ClassProgress, Progress};
 use grade::result::Report;
 use grade::table::Layout;
+use grade::workspace::Workspace;
 use grade::{audit, bench, junit, process, table};
 
 /// Grades your exercises: builds what you have started, runs every check in a process of its own, and says what holds
@@ -248,6 +249,8 @@ fn main() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
         Err(_) => {
+            let mistake = Error::new("This is a mistake in the grader.", "Please report it.");
+            let _ = in_json_too(&cli, mistake);
             let _ = writeln!(
                 io::stderr(),
                 "grade: this is a mistake in the grader, not in your code. Please report it with the lines above."
@@ -382,7 +385,19 @@ fn assess(root: &Path, options: &GradeOptions) -> Result<Report> {
     let only = only.as_deref();
     let assessments = grade::grade::assess_only(&course, &lock, &selected, only, &plan, &progress);
     progress.clear();
-    Ok(Report::new(&course, &assessments?, &selected, target))
+    let mut report = Report::new(&course, &assessments?, &selected, target);
+    report.errors = strays(&course);
+    Ok(report)
+}
+
+/// What lies about among the exercises and is none.
+fn strays(course: &Course) -> Vec<String> {
+    let solutions = |exercise: &Exercise| course.root.join("solutions").join(exercise.path());
+    let known = course
+        .exercises
+        .iter()
+        .flat_map(|exercise| [exercise.package.dir.clone(), solutions(exercise)]);
+    Workspace::read(&course.root, PathBuf::new()).strays(&known.collect())
 }
 
 fn show(root: &Path, options: &GradeOptions, report: &Report) -> Result<u8> {

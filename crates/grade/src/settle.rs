@@ -10,6 +10,7 @@ use crate::course::Package;
 use crate::error::{Error, Result};
 use crate::inputs::{self, Inputs, Unit};
 use crate::watch::Watch;
+use crate::workspace::Workspace;
 
 /// A program, and what it was made from.
 pub struct Settled {
@@ -22,9 +23,45 @@ pub struct Settled {
 /// How often a build is tried before its result is taken as it is.
 const ATTEMPTS: usize = 3;
 
-/// Builds; the packages are in the order of the request. `scratch` is a folder to write to.
+/// Builds what the request names, in its order, wherever `workspace` has cargo run. `scratch` is a folder to write to.
 pub fn build(
     request: &Request<'_>,
+    workspace: &mut Workspace,
+    scratch: &Path,
+    stopped: &dyn Fn() -> bool,
+    watch: &dyn Watch,
+) -> Result<Vec<Settled>> {
+    loop {
+        let root = workspace.root()?;
+        let is_sound = |package: &&Package| workspace.trouble(&package.dir).is_none();
+        let sound: Vec<&Package> = request.packages.iter().copied().filter(is_sound).collect();
+        let of_sound = Request {
+            root: &root,
+            packages: &sound,
+            ..*request
+        };
+        let mut built = match build_sound(&of_sound, workspace, scratch, stopped, watch) {
+            // Cargo gives up over one member and does not look at the others.
+            Err(Error::Unloadable { noise, .. }) if workspace.leave_out(&noise) => continue,
+            built => built?.into_iter(),
+        };
+        let all = request
+            .packages
+            .iter()
+            .map(|package| match workspace.trouble(&package.dir) {
+                None => built.next(),
+                Some(trouble) => Some(Settled {
+                    built: Built::DoesNotCompile(format!("It was not built: {trouble}")),
+                    inputs: None,
+                }),
+            });
+        return Ok(all.flatten().collect());
+    }
+}
+
+fn build_sound(
+    request: &Request<'_>,
+    workspace: &Workspace,
     scratch: &Path,
     stopped: &dyn Fn() -> bool,
     watch: &dyn Watch,
@@ -61,10 +98,12 @@ pub fn build(
                     });
                 }
                 let inputs = inputs.filter(|_| shared).map(|inputs| {
-                    inputs.into_iter().fold(Inputs::default(), |mut all, more| {
-                        all.extend(more);
-                        all
-                    })
+                    let mut all = Inputs::default();
+                    inputs.into_iter().for_each(|more| all.extend(more));
+                    // A link to the course may be gone by the next time.
+                    let files = all.files.iter().map(|file| workspace.in_course(file));
+                    all.files = files.collect();
+                    all
                 });
                 Settled { built, inputs }
             })

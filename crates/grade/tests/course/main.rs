@@ -8,6 +8,7 @@ mod fixture;
 mod forged;
 mod guards;
 mod made_of;
+mod neighbours;
 mod outlived;
 mod permitted;
 mod shown;
