@@ -88,12 +88,6 @@ pub fn plain_name(name: &str) -> &str {
     name.strip_prefix("checks::").unwrap_or(name)
 }
 
-fn kind_of(plain_name: &str) -> &str {
-    plain_name
-        .split_once("::")
-        .map_or("checks", |(kind, _)| kind)
-}
-
 /// The kinds of checks that explore a model.
 const EXPLORING: [&str; 4] = ["loom", "shuttle", "linearizable", "non_blocking"];
 
@@ -126,10 +120,14 @@ pub fn verdict(package: &Package, name: &str, trial: &Trial, settings: &Settings
         .is_some_and(|log| !is_log_of_pass(name, log))
         && !settings.no_log.load(Relaxed)
     {
-        return Verdict::Failed(Failure::new(
-            "The output says that the test passed, but libtest's own log does not, so nothing is known. Does something print \
-             what a test prints, or end the process?",
-        ));
+        let mut message = "The output says that the test passed, but libtest's own log does not, so nothing is known. Does \
+                           something print what a test prints, or end the process?"
+            .to_owned();
+        if let Some(panics) = panic_messages(&trial.stderr) {
+            message.push('\n');
+            message.push_str(&panics);
+        }
+        return Verdict::Failed(Failure::new(message));
     }
     if trial.left_process_behind {
         return Verdict::Failed(Failure::new(

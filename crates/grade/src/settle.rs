@@ -1,5 +1,6 @@
 //! Builds until every program is made of what is there now: files may change while the compiler runs.
 
+use std::cell::Cell;
 use std::fs;
 use std::path::Path;
 
@@ -73,11 +74,13 @@ fn build_sound(
             Error::new(what, "If the disk is full, make room.")
         })?;
         let outcome = build::build_with_units(request, stopped, watch)?;
+        let changed = Cell::new(false);
         let is_settled = |unit: &Unit| {
             let inputs = unit.inputs(request.root).ok();
             let settled = inputs.filter(|inputs| unit.is_settled(inputs, begin));
             if settled.is_none() {
                 unit.forget();
+                changed.set(true);
             }
             settled
         };
@@ -90,8 +93,11 @@ fn build_sound(
                 let inputs: Vec<Option<Inputs>> = units.iter().map(is_settled).collect();
                 let mut inputs: Option<Vec<Inputs>> = inputs.into_iter().collect();
                 if matches!(built, Built::DoesNotCompile(_)) {
-                    let sources = sources(package)
-                        .filter(|sources| Unit::default().is_settled(sources, begin));
+                    let sources = sources(package).filter(|sources| {
+                        let settled = Unit::default().is_settled(sources, begin);
+                        changed.set(changed.get() || !settled);
+                        settled
+                    });
                     inputs = inputs.zip(sources).map(|(mut inputs, sources)| {
                         inputs.push(sources);
                         inputs
@@ -108,7 +114,7 @@ fn build_sound(
                 Settled { built, inputs }
             })
             .collect();
-        if attempt == ATTEMPTS || settled.iter().all(|settled| settled.inputs.is_some()) {
+        if attempt == ATTEMPTS || !changed.get() {
             return Ok(settled);
         }
         attempt += 1;

@@ -432,7 +432,7 @@ fn ask(
         pauses.pause();
     };
     // Of a sandbox everything dies with its first process, so both streams end.
-    let status = group.kill().map_err(trouble)?;
+    let (status, _) = group.kill().map_err(trouble)?;
     let stdout = stdout.join().unwrap_or_default();
     let stderr = stderr.join().unwrap_or_default();
     if let Some(early) = early {

@@ -123,11 +123,21 @@ fn a_sandbox_holds_whoever_wants_out() {
             "loop { let _ = std::process::Command::new(\"/proc/self/exe\").args(std::env::args().skip(1)).spawn(); }".to_owned(),
             &["failing", "hanging"],
         ),
-        // Whoever kills the grader has not passed, and it is told.
+        // Whoever kills what stands between, or the grader, has not passed, and it is told.
         (
-            "kills_the_grader",
+            "kills_the_shepherd",
             "std::process::Command::new(\"kill\").args([\"-9\".to_owned(), std::os::unix::process::parent_id().to_string()])\
              .status().unwrap(); loop { std::thread::park() }"
+                .to_owned(),
+            &["failing"],
+        ),
+        (
+            "kills_the_grader",
+            "let up = |id: u32| -> u32 { std::fs::read_to_string(format!(\"/proc/{id}/status\")).unwrap().lines()\
+             .find_map(|line| line.strip_prefix(\"PPid:\")).unwrap().trim().parse().unwrap() };\
+             let grader = up(std::os::unix::process::parent_id());\
+             std::process::Command::new(\"kill\").args([\"-9\".to_owned(), grader.to_string()]).status().unwrap();\
+             loop { std::thread::park() }"
                 .to_owned(),
             &["ungraded"],
         ),

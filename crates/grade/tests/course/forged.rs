@@ -55,7 +55,7 @@ const TRICKS: [(&str, &str, &str); 8] = [
         "slanders",
         // Reports in the name of whoever else is being tested.
         "pub fn answer() -> u32 { let own = std::env::var(\"KATA_REPORT\").unwrap(); let folder = std::path::Path::new(&own).parent().unwrap();\n\
-         for number in 0..64 { let _ = std::fs::write(folder.join(format!(\"{number}.json\")), \"{\\\"schema\\\":\\\"kata/failure/v1\\\",\\\"headline\\\":\\\"slander\\\"}\"); } 41 }\n",
+         for number in 0..64 { let _ = std::fs::write(folder.join(format!(\"{number}.json\")), \"{\\\"schema\\\":\\\"kata/failure/v1\\\",\\\"headline\\\":\\\"hearsay\\\"}\"); } 41 }\n",
         "left: 41",
     ),
 ];
@@ -79,7 +79,7 @@ fn nothing_that_a_program_says_of_itself_makes_it_pass() {
         );
         let message = message(&result, name);
         assert!(message.contains(said), "{name}: {message}");
-        assert!(!message.contains("slander"), "{name}: {message}");
+        assert!(!message.contains("hearsay"), "{name}: {message}");
     }
     assert_eq!(find(&result, "neighbour")["state"], "passing", "{result:#}");
 }

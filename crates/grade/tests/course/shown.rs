@@ -38,7 +38,8 @@ pub fn draw(test: &str, steps: usize) {
     text.push_str(&format!("      ^ nothing orders them\n\nreplay: {replay}\n"));
     let list = list.join(",");
     let text = text.replace('\n', "\\n");
-    let report = format!("{{\"schema\":\"kata/failure/v1\",\"test\":\"{test}\",\"world\":\"std\",\"headline\":\"data race\",\"explored\":\"in execution 1\",\"why\":\"nothing orders them\",\"threads\":[\"main\"],\"steps\":[{list}],\"replay\":\"{replay}\",\"text\":\"{text}\"}}");
+    let nonce = std::env::var("KATA_NONCE").unwrap();
+    let report = format!("{{\"nonce\":\"{nonce}\",\"schema\":\"kata/failure/v1\",\"test\":\"{test}\",\"world\":\"std\",\"headline\":\"data race\",\"explored\":\"in execution 1\",\"why\":\"nothing orders them\",\"threads\":[\"main\"],\"steps\":[{list}],\"replay\":\"{replay}\",\"text\":\"{text}\"}}");
     std::fs::write(std::env::var("KATA_REPORT").unwrap(), report).unwrap();
     panic!("raw");
 }
