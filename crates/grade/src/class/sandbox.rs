@@ -95,6 +95,7 @@ pub enum Warm<'a> {
 }
 
 /// How a cell ended.
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Ending {
     /// It answered.
     Answered(Answer),
