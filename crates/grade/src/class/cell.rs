@@ -74,7 +74,7 @@ pub enum Answer {
     /// To [`Task::Prepare`].
     Prepared,
     /// To [`Task::Grade`], with what there is to say about how it went.
-    Graded(Report, Vec<String>),
+    Graded(Box<Report>, Vec<String>),
     /// The grader could not work.
     Trouble(String),
 }
@@ -153,7 +153,7 @@ fn work(request: &Request, interrupted: Arc<AtomicBool>) -> Result<Answer> {
                     limits.processes
                 )
             });
-            Ok(Answer::Graded(report, note.into_iter().collect()))
+            Ok(Answer::Graded(Box::new(report), note.into_iter().collect()))
         }
     }
 }

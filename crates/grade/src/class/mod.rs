@@ -309,7 +309,7 @@ impl Work<'_> {
             let task = Task::Grade(exercise.name.clone());
             match self.sandbox.run(&cell, task, &stopped)? {
                 Ending::Answered(Answer::Graded(report, notes)) => {
-                    return Ok(of_report(exercise, report, notes));
+                    return Ok(of_report(exercise, *report, notes));
                 }
                 Ending::Answered(Answer::Trouble(what)) => silent = what,
                 Ending::Answered(Answer::Prepared) => silent = "It prepared.".to_owned(),
