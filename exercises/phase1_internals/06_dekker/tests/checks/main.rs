@@ -1,6 +1,8 @@
 //! The checks of `dekker`, a file a kind. The world decides which of them are built.
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
+mod compile;
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
 mod stress;
 
 #[cfg(feature = "loom")]
