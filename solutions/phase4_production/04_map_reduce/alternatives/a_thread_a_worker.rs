@@ -1,5 +1,5 @@
 //! The calling thread accepts, a thread a worker decides for itself: the state of each task is one atomic, and reports and
-//! hand-outs meet in compare-exchanges. Files are lines of text, and output is written as it is computed.
+//! hand-outs meet in compare-exchanges. Files are lines of JSON, and output is written as it is computed.
 
 pub mod protocol;
 
@@ -184,7 +184,8 @@ pub fn worker(coordinator: SocketAddr, app: &dyn App) -> io::Result<()> {
                 let mut texts = vec![String::new(); partitions];
                 for (key, value) in app.map(&name, &fs::read_to_string(&input)?) {
                     let text = &mut texts[partition(&key, partitions)];
-                    let _ = writeln!(text, "{key}\t{value}");
+                    // A line of JSON has no line end inside, whatever is in the key and the value.
+                    let _ = writeln!(text, "{}", serde_json::to_string(&(key, value))?);
                 }
                 let folder = scratch.join(format!("attempt-{attempt}"));
                 fs::create_dir_all(&folder)?;
@@ -205,12 +206,8 @@ pub fn worker(coordinator: SocketAddr, app: &dyn App) -> io::Result<()> {
                 let mut all: HashMap<String, Vec<String>> = HashMap::new();
                 for file in files {
                     for line in BufReader::new(File::open(file)?).lines() {
-                        let line = line?;
-                        let (key, value) =
-                            line.split_once('\t').ok_or(io::ErrorKind::InvalidData)?;
-                        all.entry(key.to_owned())
-                            .or_default()
-                            .push(value.to_owned());
+                        let (key, value) = serde_json::from_str::<(String, String)>(&line?)?;
+                        all.entry(key).or_default().push(value);
                     }
                 }
                 let mut keys: Vec<&String> = all.keys().collect();

@@ -310,6 +310,18 @@ impl Hired {
         self.report()
     }
 
+    /// Hands out a task that cannot be done. With which error does the worker end?
+    pub fn fail(mut self, task: &Task) -> io::Error {
+        self.connection.send(task).expect("a task can be sent");
+        if let Ok(Some(report)) = self.connection.receive::<Report>() {
+            panic!("The worker cannot have done this task, and reports it: {report:?}");
+        }
+        match self.hang_up() {
+            Ok(()) => panic!("The worker could not do its task, and ends as if all were well."),
+            Err(error) => error,
+        }
+    }
+
     /// Hangs up. What does the worker say to that?
     pub fn hang_up(self) -> io::Result<()> {
         drop(self.connection);

@@ -432,3 +432,151 @@ fn an_output_that_is_there_is_replaced() {
         "whoever had yesterday's output open sees it change while it is written: it has to be replaced as a whole"
     );
 }
+
+#[test]
+fn a_worker_that_finds_no_coordinator_says_so() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
+    let address = nobody.local_addr().expect("an address");
+    drop(nobody);
+    assert!(
+        map_reduce::worker(address, &WordCount).is_err(),
+        "nobody listens at this address, and the worker ends as if the job were done: a wrong address looks like success"
+    );
+}
+
+#[test]
+fn a_worker_that_cannot_read_or_write_a_file_says_so() {
+    let fail = |desk: &Desk, task: Task| {
+        let mut worker = Hired::new(&WordCount);
+        worker.report();
+        let error = worker.fail(&task);
+        assert!(
+            !super::support::names_in_output(&desk.job).contains(&"part-00000".to_owned()),
+            "a task has failed with {error}, and there is an output"
+        );
+    };
+    let mut desk = Desk::new(1, &INPUTS);
+    let mut worker = Hired::new(&WordCount);
+    worker.report();
+    let maps = map_all(&mut worker, &mut desk);
+
+    let task = desk.reduce(0, &maps);
+    fs::remove_file(&maps[1][0]).expect("a file of a map is there");
+    fail(&desk, task); // a reduce whose file is lost: its output would lack what was in there
+    let task = desk.map(0);
+    fs::remove_file(&desk.job.inputs[0]).expect("an input is there");
+    fail(&desk, task); // a map whose input is lost
+    let task = desk.map(1);
+    fs::write(&desk.job.inputs[1], [0xff, 0xfe]).expect("a file can be written");
+    fail(&desk, task); // a map whose input is no text
+    let Task::Map {
+        attempt,
+        input,
+        partitions,
+        ..
+    } = desk.map(2)
+    else {
+        unreachable!("a map was asked for");
+    };
+    let scratch = desk.job.inputs[2].clone(); // A file, in which nothing can be written.
+    fail(
+        &desk,
+        Task::Map {
+            task: 2,
+            attempt,
+            input,
+            partitions,
+            scratch,
+        },
+    );
+}
+
+/// Keys and values that a file of lines cannot hold as they are, and keys whose place a value must not decide.
+struct Odd;
+
+impl map_reduce::App for Odd {
+    fn map(&self, _input: &str, _text: &str) -> Vec<(String, String)> {
+        let keys = [
+            "new york",
+            "new",
+            "a\tb",
+            "a",
+            "Zürich",
+            "\u{1}",
+            "zebra",
+            "鯨",
+            "\"quoted\"",
+        ];
+        let values = [
+            "",
+            "two\nlines",
+            "a\ttab",
+            " ",
+            "\r\n",
+            "\\n",
+            &"long ".repeat(5_000),
+        ];
+        keys.iter()
+            .flat_map(|key| {
+                values
+                    .iter()
+                    .map(|value| ((*key).to_owned(), (*value).to_owned()))
+            })
+            .collect()
+    }
+
+    fn reduce(&self, _key: &str, values: &[String]) -> String {
+        let mut lengths: Vec<_> = values.iter().map(String::len).collect();
+        lengths.sort_unstable();
+        format!("z{lengths:?}")
+    }
+}
+
+#[test]
+fn keys_and_values_are_kept_as_they_are() {
+    let mut desk = Desk::new(1, &[("a", "")]);
+    let mut worker = Hired::new(&Odd);
+    worker.report();
+    let maps = map_all(&mut worker, &mut desk);
+    for number in 0..1 {
+        worker.give(&desk.reduce(number, &maps));
+        let mut wanted = String::new();
+        let wanted_pairs = std::collections::BTreeMap::from_iter(
+            map_reduce::App::map(&Odd, "", "")
+                .into_iter()
+                .map(|(key, _)| (key, ())),
+        );
+        let values: Vec<_> = map_reduce::App::map(&Odd, "", "")
+            .into_iter()
+            .filter_map(|(key, value)| (key == "a").then_some(value))
+            .collect();
+        for key in wanted_pairs
+            .keys()
+            .filter(|key| partition(key, 1) == number)
+        {
+            wanted += &format!("{key} {}\n", map_reduce::App::reduce(&Odd, key, &values));
+        }
+        assert_eq!(
+            fs::read_to_string(desk.job.part(number)).expect("a part can be read"),
+            wanted,
+            "keys with tabs, spaces and control characters, and values with line ends: one line a key, in ascending order of the \
+             keys, and each value as it was given (the lengths are shown)"
+        );
+    }
+}
+
+#[test]
+fn nobody_listens_when_run_is_over() {
+    let folder = Folder::new();
+    let running = Running::start(&idle_job(folder.path(), 0, 1));
+    let address = running.address;
+    let mut worker = running.worker();
+    let task = worker.ask();
+    assert_eq!(worker.finish(&task), None, "everything is done");
+    running.end();
+    assert!(
+        TcpStream::connect(address).is_err(),
+        "run has returned, and somebody still listens at its port: a service that runs many jobs leaks a thread and a port a job, \
+         and a worker that comes late waits for an answer"
+    );
+}
