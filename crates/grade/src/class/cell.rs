@@ -69,7 +69,6 @@ pub enum Task {
 
 /// What a cell says.
 #[derive(Debug, Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Answer {
     /// To [`Task::Prepare`].
     Prepared,

@@ -95,7 +95,6 @@ pub enum Warm<'a> {
 }
 
 /// How a cell ended.
-#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Ending {
     /// It answered.
     Answered(Answer),
