@@ -41,7 +41,7 @@ pub struct Confinement {
 
 /// How long the children of a process that has ended get to end as well before they count as left behind: on a busy machine
 /// what is about to end has to wait for its turn.
-const GRACE: Duration = Duration::from_secs(5);
+const GRACE: Duration = Duration::from_secs(2);
 
 /// Makes orphaned descendants children of the grader, so that none gets out of sight.
 pub fn adopt_orphans() {
