@@ -41,7 +41,7 @@ pub struct Confinement {
 
 /// How long the children of a process that has ended get to end as well before they count as left behind: on a busy machine
 /// what is about to end has to wait for its turn.
-const GRACE: Duration = Duration::from_secs(2);
+const GRACE: Duration = Duration::from_secs(5);
 
 /// Makes orphaned descendants children of the grader, so that none gets out of sight.
 pub fn adopt_orphans() {
@@ -168,6 +168,8 @@ pub fn wait(mut group: Group, guards: Guards, stopped: &dyn Fn() -> bool) -> io:
         if watcher.is_due(at)
             && let Some(usage) = group.usage(watcher.tolerance())
             && let Some(excess) = watcher.look(at, &usage)
+            // Who has outlived the program has a limit of its own.
+            && !(matches!(excess, Excess::Idle(_)) && group.program_has_ended())
         {
             break Some(End::Exceeded(excess));
         }
@@ -321,6 +323,11 @@ mod unix {
                 test_kill_process_group(self.id).is_ok()
             }
 
+            /// Not asked where nothing is known of usage.
+            pub fn program_has_ended(&self) -> bool {
+                false
+            }
+
             /// Nothing is known of that here.
             pub fn usage(&self, _tolerance: Duration) -> Option<Usage> {
                 None
@@ -383,6 +390,11 @@ mod windows {
         /// Whether the leader has ended.
         pub fn has_ended(&mut self) -> io::Result<bool> {
             Ok(self.leader.inner_mut().try_wait()?.is_some())
+        }
+
+        /// Not asked where nothing is known of usage.
+        pub fn program_has_ended(&self) -> bool {
+            false
         }
 
         /// Nothing is known of that here.

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fs;
 use std::io::{self, PipeReader, Read as _};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, ExitStatus};
 use std::time::{Duration, Instant};
@@ -60,6 +60,17 @@ impl Group {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// Whether the program itself has ended; others may have outlived it.
+    pub fn program_has_ended(&self) -> bool {
+        let mut report = libc::pollfd {
+            fd: self.report.as_raw_fd(),
+            events: libc::POLLIN,
+            revents: 0,
+        };
+        // SAFETY: one descriptor, a local, and no time to wait.
+        unsafe { libc::poll(&mut report, 1, 0) > 0 }
     }
 
     /// What the group uses, as of a moment that may be past by `tolerance`.

@@ -22,7 +22,8 @@ pub(crate) enum Outlived {
     LeftAlone,
 }
 
-/// What a shepherd says when it ends: how the program ended, and whether somebody had to be killed who outlived it.
+/// What a shepherd has said: as soon as the program has ended, how; and when it ends itself, whether somebody had to be
+/// killed who outlived the program.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Report {
     pub status: ExitStatus,
@@ -30,21 +31,12 @@ pub(crate) struct Report {
 }
 
 impl Report {
-    const LENGTH: usize = 5;
-
-    fn encode(status: c_int, outlived: bool) -> [u8; Self::LENGTH] {
-        let [a, b, c, d] = status.to_ne_bytes();
-        [a, b, c, d, u8::from(outlived)]
-    }
-
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         use std::os::unix::process::ExitStatusExt as _;
-        let &[a, b, c, d, outlived] = bytes else {
-            return None;
-        };
+        let (status, outlived) = bytes.split_first_chunk()?;
         Some(Self {
-            status: ExitStatus::from_raw(c_int::from_ne_bytes([a, b, c, d])),
-            outlived: outlived == 1,
+            status: ExitStatus::from_raw(c_int::from_ne_bytes(*status)),
+            outlived: outlived == [1],
         })
     }
 }
@@ -150,7 +142,10 @@ impl Shepherd {
             match unsafe { libc::waitpid(-1, &mut status, libc::WNOHANG) } {
                 0 => return true,
                 -1 => return false,
-                ended if ended == self.program => self.status = Some(status),
+                ended if ended == self.program => {
+                    self.status = Some(status);
+                    self.say(&status.to_ne_bytes());
+                }
                 _ => {}
             }
         }
@@ -175,13 +170,16 @@ impl Shepherd {
     }
 
     fn end(&self, outlived: bool) -> ! {
-        if let Some(status) = self.status {
-            let report = Report::encode(status, outlived);
-            // SAFETY: the bytes are a local, as many as is said.
-            unsafe { libc::write(self.report, report.as_ptr().cast(), report.len()) };
+        if self.status.is_some() {
+            self.say(&[u8::from(outlived)]);
         }
         // SAFETY: a copy of another process must not run what that one has registered for its end.
         unsafe { libc::_exit(0) }
+    }
+
+    fn say(&self, bytes: &[u8]) {
+        // SAFETY: as many bytes as is said. So few fit into the pipe.
+        unsafe { libc::write(self.report, bytes.as_ptr().cast(), bytes.len()) };
     }
 }
 

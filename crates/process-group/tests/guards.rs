@@ -123,11 +123,19 @@ fn what_is_written_is_limited() {
 #[test]
 fn a_child_that_is_about_to_end_is_not_left_behind() {
     let ended = shell(
-        "timeout 1 sh -c 'while :; do :; done' & exit 0",
+        "timeout 3 sh -c 'while :; do :; done' & exit 0",
         Guards::default(),
     );
     assert!(!ended.left_process_behind, "{ended:?}");
     let ended = shell("sleep 20 & exit 0", Guards::default());
+    assert!(ended.left_process_behind, "{ended:?}");
+    // It sleeps for longer than a program may.
+    let guards = Guards {
+        idle: Some(2 * SECOND),
+        idle_together: Some(2 * SECOND),
+        ..Guards::default()
+    };
+    let ended = shell("sleep 20 & exit 0", guards);
     assert!(ended.left_process_behind, "{ended:?}");
     let ended = shell("while :; do :; done & exit 0", Guards::default());
     assert!(ended.left_process_behind, "{ended:?}");
