@@ -3,6 +3,8 @@
 #![cfg(unix)]
 
 mod fixture;
+#[path = "../shared/grader.rs"]
+mod grader;
 
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 

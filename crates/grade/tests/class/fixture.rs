@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
+use std::process::{Command, Output};
 
 use serde_json::Value;
 
@@ -79,17 +79,7 @@ impl Course {
 
     /// The grader on this course.
     pub fn grader(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_grade"));
-        command
-            .arg("--course")
-            .arg(&self.root)
-            .args(arguments)
-            .env("CARGO_TARGET_DIR", self.root.join("target"))
-            .stdin(Stdio::null());
-        for name in ["NO_COLOR", "CLICOLOR_FORCE", "KATA_REQUIRE_REAL"] {
-            command.env_remove(name);
-        }
-        command
+        crate::grader::grader(&self.root, arguments)
     }
 
     /// `class` on the submissions in a folder, with results in another, both below the course's folder.

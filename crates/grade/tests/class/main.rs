@@ -6,6 +6,8 @@ use std::io::Write as _;
 
 mod fan_out;
 mod fixture;
+#[path = "../shared/grader.rs"]
+mod grader;
 mod results;
 mod sandboxed;
 

@@ -6,6 +6,8 @@ mod expected;
 mod fixture;
 #[cfg(target_os = "linux")]
 mod forged;
+#[path = "../shared/grader.rs"]
+mod grader;
 mod guards;
 mod made_of;
 mod neighbours;

@@ -114,17 +114,7 @@ impl Small {
     }
 
     pub fn grader(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_grade"));
-        command
-            .arg("--course")
-            .arg(&self.root)
-            .args(arguments)
-            .env("CARGO_TARGET_DIR", self.root.join("target"))
-            .stdin(Stdio::null());
-        for name in ["NO_COLOR", "CLICOLOR_FORCE", "KATA_REQUIRE_REAL"] {
-            command.env_remove(name);
-        }
-        command
+        crate::grader::grader(&self.root, arguments)
     }
 
     pub fn run(&self, arguments: &[&str]) -> Output {
