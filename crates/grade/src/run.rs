@@ -195,10 +195,10 @@ fn run(
         },
         spares_daemons: false,
     };
-    let group = Group::spawn(command, &confinement).map_err(trouble)?;
     let printed = Arc::new(AtomicU64::new(0));
-    let stdout = Capture::start(stdout, kept, &printed);
-    let stderr = Capture::start(stderr, kept, &printed);
+    let stdout = Capture::start(stdout, kept, &printed).map_err(trouble)?;
+    let stderr = Capture::start(stderr, kept, &printed).map_err(trouble)?;
+    let group = Group::spawn(command, &confinement).map_err(trouble)?;
 
     let stopped = || settings.stopped() || printed.load(Relaxed) > PRINTED;
     let guards = guards(hang_guard, settings.memory);
@@ -314,29 +314,32 @@ struct Kept {
 
 impl Capture {
     /// Adds to `printed` what it reads.
-    fn start(mut stream: io::PipeReader, kept: usize, printed: &Arc<AtomicU64>) -> Self {
-        let printed = Arc::clone(printed);
+    fn start(stream: io::PipeReader, kept: usize, printed: &Arc<AtomicU64>) -> io::Result<Self> {
         let shared = Arc::new((Mutex::new(Kept::default()), Condvar::new()));
-        let capture = Self(Arc::clone(&shared));
-        std::thread::spawn(move || {
-            let mut buffer = vec![0; 64 * 1024];
-            loop {
-                let read = match stream.read(&mut buffer) {
-                    Ok(read) => read,
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(_) => 0,
-                };
-                printed.fetch_add(read as u64, Relaxed);
-                let mut state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
-                state.keep(&buffer[..read], kept);
-                if read == 0 {
-                    state.at_end = true;
-                    shared.1.notify_all();
-                    return;
+        process::start_patiently(|| {
+            let mut stream = stream.try_clone()?;
+            let printed = Arc::clone(printed);
+            let shared = Arc::clone(&shared);
+            std::thread::Builder::new().spawn(move || {
+                let mut buffer = vec![0; 64 * 1024];
+                loop {
+                    let read = match stream.read(&mut buffer) {
+                        Ok(read) => read,
+                        Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                        Err(_) => 0,
+                    };
+                    printed.fetch_add(read as u64, Relaxed);
+                    let mut state = shared.0.lock().unwrap_or_else(PoisonError::into_inner);
+                    state.keep(&buffer[..read], kept);
+                    if read == 0 {
+                        state.at_end = true;
+                        shared.1.notify_all();
+                        return;
+                    }
                 }
-            }
-        });
-        capture
+            })
+        })?;
+        Ok(Self(shared))
     }
 
     /// What was kept. Does not wait for a process out of reach that holds the stream open.

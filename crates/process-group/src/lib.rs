@@ -75,6 +75,26 @@ impl Pauses {
     }
 }
 
+/// How long somebody waits for a process or a thread of which the system has none left.
+const SHORTAGE: Duration = Duration::from_secs(60);
+
+/// Starts a process or a thread, if need be later: a program that multiplies uses up all that its user may have, until it is
+/// stopped.
+pub fn start_patiently<T>(mut start: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    let begin = Instant::now();
+    let mut pauses = Pauses::new();
+    loop {
+        match start() {
+            Err(error)
+                if error.kind() == io::ErrorKind::WouldBlock && begin.elapsed() < SHORTAGE =>
+            {
+                pauses.pause();
+            }
+            started => return started,
+        }
+    }
+}
+
 /// One process of a group.
 #[cfg(unix)]
 #[derive(Debug, Clone, Copy)]
@@ -291,7 +311,7 @@ mod unix {
             /// Starts `command` as the leader of a new group.
             pub fn spawn(mut command: Command, confinement: &Confinement) -> io::Result<Self> {
                 super::confine(&mut command, confinement.limits);
-                let leader = command.spawn()?;
+                let leader = super::super::start_patiently(|| command.spawn())?;
                 Ok(Self {
                     id: Pid::from_child(&leader),
                     leader,
@@ -431,4 +451,27 @@ pub fn mark_as_build(command: &mut Command) {
     }
     #[cfg(not(target_os = "linux"))]
     let _ = command;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_system_has_none_of_is_waited_for_and_nothing_else() {
+        let start = |kind: io::ErrorKind| {
+            let mut left = 3;
+            let started = start_patiently(|| {
+                if left == 0 {
+                    return Ok(());
+                }
+                left -= 1;
+                Err(kind.into())
+            });
+            (started.map_err(|error| error.kind()), left)
+        };
+        assert_eq!(start(io::ErrorKind::WouldBlock), (Ok(()), 0));
+        let refused = io::ErrorKind::PermissionDenied;
+        assert_eq!(start(refused), (Err(refused), 2));
+    }
 }

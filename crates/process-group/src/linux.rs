@@ -14,7 +14,7 @@ use rustix::process::{
 
 use super::shepherd::{self, Outlived, Report};
 use super::unix::confine;
-use super::{Confinement, GRACE, Member, Pauses, Usage, usage};
+use super::{Confinement, GRACE, Member, Pauses, Usage, start_patiently, usage};
 
 /// How long killed processes get to disappear.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,7 +42,7 @@ impl Group {
         unsafe {
             command.pre_exec(move || shepherd::divide(grader, outlived, &writer));
         }
-        let shepherd = command.spawn()?;
+        let shepherd = start_patiently(|| command.spawn())?;
         Ok(Self {
             id: Pid::from_child(&shepherd),
             shepherd,
