@@ -16,7 +16,7 @@ use crate::course::{Package, World};
 use crate::digest::{self, Digest};
 use crate::error::{Error, Result};
 use crate::files;
-use crate::inputs::Inputs;
+use crate::inputs::{Digests, Inputs};
 use crate::judge::{TestResult, Verdict};
 use crate::lock::Checks;
 use crate::run::Settings;
@@ -65,7 +65,7 @@ pub struct Cache {
     folder: PathBuf,
     common: Digest,
     local_crates: LocalCrates,
-    files: Mutex<BTreeMap<PathBuf, Option<String>>>,
+    files: Mutex<Digests>,
 }
 
 impl Cache {
@@ -127,35 +127,18 @@ impl Cache {
         Ok(package.worlds.iter().map(key).collect())
     }
 
-    /// Has everything looked at again: files may have changed.
+    /// Has the crates looked at again: files may have changed.
     pub fn look_again(&self) {
         self.local_crates.forget();
-        self.files
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clear();
     }
 
-    /// What a result rests on whose key is `key`; nothing if a file is gone by now.
-    pub fn basis(&self, key: &str, inputs: Inputs) -> Option<Basis> {
-        let files = inputs.files.into_iter();
-        let read = files.map(|path| Some((path.clone(), self.digest(&path)?)));
-        Some(Basis {
+    /// What a result rests on whose key is `key`.
+    pub fn basis(&self, key: &str, inputs: Inputs) -> Basis {
+        Basis {
             key: key.to_owned(),
-            read: read.collect::<Option<_>>()?,
+            read: inputs.files,
             environment: inputs.environment,
-        })
-    }
-
-    /// The digest of a file, found out once.
-    fn digest(&self, path: &Path) -> Option<String> {
-        let mut files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(digest) = files.get(path) {
-            return digest.clone();
         }
-        let digest = path.is_file().then(|| digest::file(path).ok()).flatten();
-        files.insert(path.to_path_buf(), digest.clone());
-        digest
     }
 
     /// The result stored for `key`, if what the compiler read for it is still the same.
@@ -163,8 +146,9 @@ impl Cache {
         let text = fs::read(self.path(package, world)).ok()?;
         let Record { basis, result } = serde_json::from_slice(&text).ok()?;
         let same_files = || {
+            let files = self.files.lock().unwrap_or_else(PoisonError::into_inner);
             let mut read = basis.read.iter();
-            read.all(|(path, digest)| self.digest(path).as_ref() == Some(digest))
+            read.all(|(path, digest)| files.of(path).as_ref() == Some(digest))
         };
         let same_environment = || {
             let mut variables = basis.environment.iter();

@@ -5,7 +5,6 @@ use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64};
-use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +15,7 @@ use crate::build::{self, Built};
 use crate::cache::{Basis, Cache, WorldResult};
 use crate::course::{Course, Exercise, Package, Target, World};
 use crate::error::{Error, Result};
-use crate::inputs;
+use crate::inputs::{self, Unit};
 use crate::judge::{Failure, TestResult, Verdict, plain_name};
 use crate::lock::{Checks, Entry, Lock};
 use crate::permitted;
@@ -160,8 +159,49 @@ pub fn assess(
     assess_only(course, lock, selected, None, plan, watch)
 }
 
+/// As [`assess`], but nothing runs before everything is built: what runs may harm a build that goes on beside it.
+pub fn assess_hostile(
+    course: &Course,
+    lock: &Lock,
+    selected: &[bool],
+    plan: &Plan,
+    watch: &dyn Watch,
+) -> Result<Vec<Assessment>> {
+    assess_in(
+        Order::BuildAllFirst,
+        course,
+        lock,
+        selected,
+        None,
+        plan,
+        watch,
+    )
+}
+
 /// As [`assess`], but of the selected exercises only checks with `only` in their names have to run.
 pub fn assess_only(
+    course: &Course,
+    lock: &Lock,
+    selected: &[bool],
+    only: Option<&str>,
+    plan: &Plan,
+    watch: &dyn Watch,
+) -> Result<Vec<Assessment>> {
+    let order = Order::RunWhileBuilding;
+    assess_in(order, course, lock, selected, only, plan, watch)
+}
+
+/// When tests run.
+#[derive(Clone, Copy, PartialEq)]
+enum Order {
+    /// Those of a world run while the next one is being built.
+    RunWhileBuilding,
+    /// They run when nothing is left to be built.
+    BuildAllFirst,
+}
+
+fn assess_in(
+    order: Order,
     course: &Course,
     lock: &Lock,
     selected: &[bool],
@@ -251,7 +291,7 @@ pub fn assess_only(
     }
 
     let mut workspace = Workspace::read(&course.root, workplace.folder.join("workspace"));
-    for work in find_out(open, &mut workspace, &cache, &settings, watch)? {
+    for work in find_out(order, open, &mut workspace, &cache, &settings, watch)? {
         // What the tests are is said of those that were built just now.
         let again = first_look(&course.exercises[work.index])?;
         assessments[work.index] = Assessment {
@@ -346,10 +386,7 @@ fn refused(root: &Path, exercise: &Exercise, package: &Package) -> Option<WorldR
     let message = format!(
         "The models cannot vouch for this source, so nothing of it was built or run:\n{said}"
     );
-    Some(WorldResult::Tests(vec![TestResult {
-        name: "build::source".to_owned(),
-        verdict: Verdict::Failed(Failure::new(message)),
-    }]))
+    Some(failed("source", message))
 }
 
 /// A pipe, a device or the like below `folder`, over which a compiler may never come to its end.
@@ -450,8 +487,9 @@ struct Place {
     test: usize,
 }
 
-/// Builds one world after the other and runs the tests of each while the next is being built.
+/// Builds one world after the other and runs the tests.
 fn find_out(
+    order: Order,
     mut open: Vec<Work>,
     workspace: &mut Workspace,
     cache: &Cache,
@@ -470,18 +508,52 @@ fn find_out(
         }
     };
     pool::run_jobs(settings, watch, &finished, |jobs| {
+        let mut queue = Vec::new();
+        // Fails only if every worker is gone, which run_jobs reports itself.
+        let hand_over = |queue: &mut Vec<_>| {
+            for job in queue.drain(..) {
+                let _ = jobs.send(job);
+            }
+        };
         for world in World::ALL {
             build_and_queue(
-                &mut open, world, workspace, cache, settings, watch, &running, jobs,
+                &mut open, world, workspace, cache, settings, watch, &running, &mut queue,
             )?;
+            if order == Order::RunWhileBuilding {
+                hand_over(&mut queue);
+            }
         }
+        hand_over(&mut queue);
         Ok(())
     })?;
     let running = running.into_inner().unwrap_or_else(PoisonError::into_inner);
     for ((work, world), tests) in running.0 {
-        open[work].known.insert(world, tests.into_result());
+        let result = if tests.stamp.is_still_true() {
+            tests.into_result()
+        } else {
+            let unit = Unit {
+                package: packages[work].name.clone(),
+                files: vec![tests.stamp.path],
+                ..Unit::default()
+            };
+            unit.forget();
+            failed(
+                "program",
+                "The test program was changed while it was tested, by another build or by what is tested, so nothing is known. \
+                 Grade again.",
+            )
+        };
+        open[work].known.insert(world, result);
     }
     Ok(open)
+}
+
+/// The result of a world in which no check can be believed.
+fn failed(what: &str, why: impl Into<String>) -> WorldResult {
+    WorldResult::Tests(vec![TestResult {
+        name: format!("build::{what}"),
+        verdict: Verdict::Failed(Failure::new(why)),
+    }])
 }
 
 #[expect(
@@ -496,7 +568,7 @@ fn build_and_queue(
     settings: &Settings,
     watch: &dyn Watch,
     running: &Mutex<Running>,
-    jobs: &Sender<Job<Place>>,
+    queue: &mut Vec<Job<Place>>,
 ) -> Result<()> {
     let indices: Vec<usize> = (0..open.len())
         .filter(|&index| open[index].is_open(world))
@@ -520,36 +592,41 @@ fn build_and_queue(
     let built = settle::build(&request, workspace, &settings.reports, &stopped, watch)?;
     cache.look_again();
 
+    // Nothing of what was built has run by then: a program that changes files would be taken for what they were built from.
+    let mut programs = Vec::with_capacity(indices.len());
     for (index, settled) in indices.into_iter().zip(built) {
-        let work = &mut open[index];
+        let work = &open[index];
         let expected = work.expected.as_ref();
         let keys = cache.keys(&work.package, &work.tests, expected)?;
-        let basis = settled
-            .inputs
-            .and_then(|inputs| cache.basis(&keys[&world], inputs));
+        let basis = settled.inputs;
+        let basis = basis.map(|inputs| cache.basis(&keys[&world], inputs));
+        let program = match settled.built {
+            Built::Binary(binary) => Ok(Stamp::of(&binary)),
+            Built::DoesNotCompile(errors) => Err(errors),
+        };
+        programs.push((index, basis, program));
+    }
+    for (index, basis, program) in programs {
+        let work = &mut open[index];
         let store = |work: &mut Work, basis: Option<Basis>, result: WorldResult| {
             if let Some(basis) = basis {
                 cache.store(&work.package, world, basis, &result);
             }
             work.known.insert(world, result);
         };
-        let binary = match settled.built {
-            Built::Binary(binary) => binary,
-            Built::DoesNotCompile(errors) => {
+        let stamp = match program {
+            Ok(stamp) => stamp,
+            Err(errors) => {
                 store(work, basis, WorldResult::DoesNotCompile(errors));
                 continue;
             }
         };
-        // A program that somebody builds again while it is tested may be another one.
-        let stamp = Stamp::of(&binary);
+        let binary = stamp.path.clone();
         let names = match run::list(settings, &work.package, &binary)? {
             Ok(names) => names,
             Err(explanation) => {
-                let result = WorldResult::Tests(vec![TestResult {
-                    name: "build::list_of_checks".to_owned(),
-                    verdict: Verdict::Failed(Failure::new(explanation)),
-                }]);
-                work.known.insert(world, result);
+                work.known
+                    .insert(world, failed("list_of_checks", explanation));
                 continue;
             }
         };
@@ -587,7 +664,7 @@ fn build_and_queue(
             );
         watch.queued(names.len());
         for (test, name) in names.into_iter().enumerate() {
-            let job = Job {
+            queue.push(Job {
                 tag: Place {
                     work: index,
                     world,
@@ -596,9 +673,7 @@ fn build_and_queue(
                 package: work.package.clone(),
                 binary: binary.clone(),
                 test: name,
-            };
-            // Fails only if every worker is gone, which run_jobs reports itself.
-            let _ = jobs.send(job);
+            });
         }
     }
     Ok(())
@@ -653,7 +728,7 @@ struct Tests {
     stamp: Stamp,
 }
 
-/// Tells whether a file is still the same one.
+/// Tells whether a file is still the same one: a program that somebody builds again while it is tested may be another.
 #[derive(Clone, PartialEq)]
 struct Stamp {
     path: PathBuf,
@@ -667,6 +742,10 @@ impl Stamp {
             path: path.to_path_buf(),
             found: metadata.map(|file| (file.len(), inputs::last_change(&file))),
         }
+    }
+
+    fn is_still_true(&self) -> bool {
+        Self::of(&self.path) == *self
     }
 }
 
@@ -682,7 +761,7 @@ impl Running {
         let results: Option<Vec<TestResult>> = tests.results.iter().cloned().collect();
         let result = WorldResult::Tests([results?, tests.others.clone()].concat());
         let basis = tests.basis.take()?;
-        (Stamp::of(&tests.stamp.path) == tests.stamp).then_some((basis, result))
+        tests.stamp.is_still_true().then_some((basis, result))
     }
 }
 

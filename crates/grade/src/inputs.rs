@@ -3,13 +3,16 @@
 //! A program is *settled* when all that it was made from was last changed before the compiler began. Cargo compares
 //! times of modification alone, so a file that was moved into place keeps an old program alive, and one that changes
 //! while the compiler runs may be read before or after. The time at which a file's entry last changed, which nobody can
-//! set back, shows both.
+//! set back, shows both. Files are digested before that is looked at: what is settled then is what was digested.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
+
+use crate::digest;
 
 /// One program or library that cargo built or found built.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,8 +28,8 @@ pub struct Unit {
 /// What a unit was made from.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Inputs {
-    /// Files, whether or not they are below the package's folder.
-    pub files: BTreeSet<PathBuf>,
+    /// The digests of files, whether or not those are below the package's folder.
+    pub files: BTreeMap<PathBuf, String>,
     /// Environment variables, and what they held; cargo's own are left out.
     pub environment: BTreeMap<String, Option<String>>,
 }
@@ -39,11 +42,44 @@ impl Inputs {
     }
 }
 
+/// The digests of files, each found out once.
+#[derive(Default)]
+pub struct Digests(RefCell<BTreeMap<PathBuf, Option<String>>>);
+
+impl Digests {
+    /// The digest of a file; nothing if it is none.
+    pub fn of(&self, path: &Path) -> Option<String> {
+        if let Some(digest) = self.0.borrow().get(path) {
+            return digest.clone();
+        }
+        let digest = path.is_file().then(|| digest::file(path).ok()).flatten();
+        let mut known = self.0.borrow_mut();
+        known.insert(path.to_path_buf(), digest.clone());
+        digest
+    }
+
+    /// Those of all files; an error if one is none.
+    pub fn of_all(
+        &self,
+        files: impl IntoIterator<Item = PathBuf>,
+    ) -> io::Result<BTreeMap<PathBuf, String>> {
+        let files = files.into_iter().map(|path| {
+            let digest = self.of(&path).ok_or(io::ErrorKind::NotFound)?;
+            Ok((path, digest))
+        });
+        files.collect()
+    }
+}
+
 impl Unit {
-    /// What the compiler says that it read; `root` is where it ran.
-    pub fn inputs(&self, root: &Path) -> io::Result<Inputs> {
+    /// What the compiler says that it read, as it is now; `root` is where it ran.
+    pub fn inputs(&self, root: &Path, digests: &Digests) -> io::Result<Inputs> {
         let text = fs::read_to_string(self.dep_info()?)?;
-        Ok(parse(&text, root))
+        let (files, environment) = parse(&text, root);
+        Ok(Inputs {
+            files: digests.of_all(files)?,
+            environment,
+        })
     }
 
     /// Whether it was made from what is there now. `begin` is when cargo was started.
@@ -54,7 +90,7 @@ impl Unit {
             Ok(begin)
         };
         since.is_ok_and(|since| {
-            let mut files = inputs.files.iter();
+            let mut files = inputs.files.keys();
             files.all(|file| file.metadata().is_ok_and(|file| last_change(&file) < since))
         })
     }
@@ -141,8 +177,9 @@ pub fn now(folder: &Path) -> io::Result<SystemTime> {
 }
 
 /// Reads a Makefile as rustc writes it: `program: file file`, blanks in names behind a backslash, and comments.
-fn parse(text: &str, root: &Path) -> Inputs {
-    let mut inputs = Inputs::default();
+fn parse(text: &str, root: &Path) -> (BTreeSet<PathBuf>, BTreeMap<String, Option<String>>) {
+    let mut read = BTreeSet::new();
+    let mut environment = BTreeMap::new();
     for line in text.lines() {
         if let Some(variable) = line.strip_prefix("# env-dep:") {
             let (name, value) = match variable.split_once('=') {
@@ -150,17 +187,15 @@ fn parse(text: &str, root: &Path) -> Inputs {
                 None => (variable, None),
             };
             if !name.starts_with("CARGO_") && name != "OUT_DIR" {
-                inputs.environment.insert(name.to_owned(), value);
+                environment.insert(name.to_owned(), value);
             }
         } else if !line.starts_with('#')
             && let Some((_, files)) = line.split_once(": ")
         {
-            inputs
-                .files
-                .extend(names(files).map(|file| root.join(file)));
+            read.extend(names(files).map(|file| root.join(file)));
         }
     }
-    inputs
+    (read, environment)
 }
 
 fn names(list: &str) -> impl Iterator<Item = String> {
@@ -185,16 +220,13 @@ mod tests {
     fn a_makefile_names_files_and_variables() {
         let text = "/t/libx.rlib: src/lib.rs /else where.rs \\\n";
         assert_eq!(names("a b\\ c").collect::<Vec<_>>(), ["a", "b c"]);
-        assert!(
-            parse(text, Path::new("/r"))
-                .files
-                .contains(Path::new("/r/src/lib.rs"))
-        );
+        let (files, _) = parse(text, Path::new("/r"));
+        assert!(files.contains(Path::new("/r/src/lib.rs")));
         let text = "x: a.rs ../imp.rs\n\na.rs:\n\n# env-dep:EASY\n# env-dep:WAY=out\n# env-dep:CARGO_PKG_NAME=x\n";
-        let inputs = parse(text, Path::new("/r"));
-        let files: Vec<&Path> = inputs.files.iter().map(PathBuf::as_path).collect();
+        let (files, environment) = parse(text, Path::new("/r"));
+        let files: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
         assert_eq!(files, [Path::new("/r/../imp.rs"), Path::new("/r/a.rs")]);
-        let environment: Vec<_> = inputs.environment.into_iter().collect();
+        let environment: Vec<_> = environment.into_iter().collect();
         let expected = [
             ("EASY".to_owned(), None),
             ("WAY".to_owned(), Some("out".to_owned())),

@@ -1,6 +1,7 @@
 //! Builds until every program is made of what is there now: files may change while the compiler runs.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -9,7 +10,7 @@ use walkdir::WalkDir;
 use crate::build::{self, Built, Request};
 use crate::course::Package;
 use crate::error::{Error, Result};
-use crate::inputs::{self, Inputs, Unit};
+use crate::inputs::{self, Digests, Inputs, Unit};
 use crate::watch::Watch;
 use crate::workspace::Workspace;
 
@@ -75,8 +76,9 @@ fn build_sound(
         })?;
         let outcome = build::build_with_units(request, stopped, watch)?;
         let changed = Cell::new(false);
+        let digests = Digests::default();
         let is_settled = |unit: &Unit| {
-            let inputs = unit.inputs(request.root).ok();
+            let inputs = unit.inputs(request.root, &digests).ok();
             let settled = inputs.filter(|inputs| unit.is_settled(inputs, begin));
             if settled.is_none() {
                 unit.forget();
@@ -93,7 +95,7 @@ fn build_sound(
                 let inputs: Vec<Option<Inputs>> = units.iter().map(is_settled).collect();
                 let mut inputs: Option<Vec<Inputs>> = inputs.into_iter().collect();
                 if matches!(built, Built::DoesNotCompile(_)) {
-                    let sources = sources(package).filter(|sources| {
+                    let sources = sources(package, &digests).filter(|sources| {
                         let settled = Unit::default().is_settled(sources, begin);
                         changed.set(changed.get() || !settled);
                         settled
@@ -107,7 +109,8 @@ fn build_sound(
                     let mut all = Inputs::default();
                     inputs.into_iter().for_each(|more| all.extend(more));
                     // A link to the course may be gone by the next time.
-                    let files = all.files.iter().map(|file| workspace.in_course(file));
+                    let files = all.files.into_iter();
+                    let files = files.map(|(file, digest)| (workspace.in_course(&file), digest));
                     all.files = files.collect();
                     all
                 });
@@ -122,8 +125,8 @@ fn build_sound(
 }
 
 /// What a compiler that fails may have read: it does not say so. Nothing if a source draws in files from elsewhere.
-fn sources(package: &Package) -> Option<Inputs> {
-    let mut sources = Inputs::default();
+fn sources(package: &Package, digests: &Digests) -> Option<Inputs> {
+    let mut sources = BTreeSet::new();
     for folder in ["src", "tests"] {
         for entry in WalkDir::new(package.dir.join(folder)).into_iter().flatten() {
             if !entry.path().is_file() {
@@ -133,10 +136,14 @@ fn sources(package: &Package) -> Option<Inputs> {
             if draws_in_others(&String::from_utf8_lossy(&text)) {
                 return None;
             }
-            sources.files.insert(entry.into_path());
+            sources.insert(entry.into_path());
         }
     }
-    Some(sources)
+    let files = digests.of_all(sources).ok()?;
+    Some(Inputs {
+        files,
+        ..Inputs::default()
+    })
 }
 
 /// Whether it says `include…!` or `#[path = …]`, be it in a comment.

@@ -156,6 +156,14 @@ fn a_sandbox_holds_whoever_wants_out() {
             &answer(body),
         );
     }
+    // Before any of its tests, in an exercise whose second world is built afterwards or at the same time.
+    put(
+        &submissions.join("forks_before_main/sum/src/lib.rs"),
+        "#[used]\n#[unsafe(link_section = \".init_array\")]\nstatic FIRST: extern \"C\" fn() = {\n\
+         extern \"C\" fn first() { if std::env::args().any(|word| word == \"--exact\") { \
+         loop { let _ = std::process::Command::new(\"/proc/self/exe\").args([\"--exact\", \"x\"]).spawn(); } } }\nfirst\n};\n\
+         pub fn answer() -> u32 { 42 }\n",
+    );
     // Beside them, somebody who has done nothing but the work.
     put(&submissions.join("zoe/answer/src/lib.rs"), &answer("42"));
 
@@ -192,6 +200,12 @@ fn a_sandbox_holds_whoever_wants_out() {
         record("forks_for_ever").contains("processes ran at once"),
         "{}",
         record("forks_for_ever")
+    );
+    let state = course.state("out", "forks_before_main", "1.02");
+    assert!(
+        ["failing", "hanging"].contains(&state.as_str()),
+        "{state}: {}",
+        record("forks_before_main")
     );
     assert_eq!(course.state("out", "zoe", "1.01"), "passing");
     assert_eq!(course.json("out/results.json")["sandbox"], "bubblewrap");

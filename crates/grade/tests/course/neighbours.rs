@@ -181,3 +181,94 @@ fn what_lies_about_is_told_and_harms_nobody() {
         "{result:#}"
     );
 }
+
+/// Writes a right or a wrong source for one neighbour and a check for the other as soon as it is asked for its tests, which
+/// is before any test has run, as long as there is a file `meddle`.
+const MEDDLES: &str = r##"
+extern "C" fn meddle() {
+    if std::env::args().any(|word| word == "--list") && std::fs::exists("meddle").unwrap() {
+        std::fs::write("../02_second/src/lib.rs", "pub fn answer() -> u32 { 41 }\n").unwrap();
+        std::fs::write("../03_third/tests/checks/unit.rs", "#[test]\nfn answers() {}\n").unwrap();
+    }
+}
+#[used]
+#[unsafe(link_section = ".init_array")]
+static MEDDLE: extern "C" fn() = meddle;
+pub fn answer() -> u32 { 42 }
+"##;
+
+#[cfg(target_os = "linux")]
+#[test]
+fn what_one_exercise_writes_into_others_is_graded_as_theirs() {
+    let course = course("meddles");
+    course.solve("spoilt", MEDDLES);
+    course.put(&course.path("spoilt", "meddle"), "");
+    let checks = course
+        .root
+        .join(course.path("third", "tests/checks/unit.rs"));
+    let own = fs::read_to_string(&checks).unwrap();
+    let states = || {
+        let result = course.grade(&[]);
+        ["spoilt", "second", "third"].map(|name| find(&result, name)["state"].clone())
+    };
+    // What was built is what was there before, and its results are kept for that alone.
+    assert_eq!(states(), ["passing", "passing", "tests_edited"]);
+    fs::remove_file(course.root.join(course.path("spoilt", "meddle"))).unwrap();
+    assert_eq!(states(), ["passing", "failing", "tests_edited"]);
+    course.solve("second", RIGHT);
+    fs::write(&checks, own).unwrap();
+    assert_eq!(states(), ["passing", "passing", "passing"]);
+}
+
+/// Puts a program that says of itself that it passes in the place of every other test program.
+const FORGES: &str = r##"
+const PROGRAM: &str = "#!/bin/sh
+case \"$*\" in
+*--list*) echo 'unit::answers: test' ;;
+*) echo 'ok unit::answers' >\"$2\"
+   echo 'test unit::answers ... ok'
+   echo 'test result: ok. 1 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.00s' ;;
+esac
+";
+pub fn answer() -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    let own = std::env::current_exe().unwrap();
+    let folder = own.parent().unwrap();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let program = entry.path();
+        let name = entry.file_name().into_string().unwrap();
+        if name.starts_with("checks-") && !name.contains('.') && program != own {
+            let forged = folder.join("forged");
+            std::fs::write(&forged, PROGRAM).unwrap();
+            std::fs::set_permissions(&forged, std::fs::Permissions::from_mode(0o755)).unwrap();
+            std::fs::rename(&forged, &program).unwrap();
+        }
+    }
+    42
+}
+"##;
+
+#[test]
+fn a_test_program_that_another_exercise_puts_there_is_not_believed() {
+    let course = course("forges");
+    course.solve("spoilt", FORGES);
+    course.solve("second", "pub fn answer() -> u32 { 41 }\n");
+    let result = course.grade(&["--jobs", "1"]);
+    assert_eq!(find(&result, "spoilt")["state"], "passing", "{result:#}");
+    for name in ["second", "third"] {
+        assert_eq!(find(&result, name)["state"], "failing", "{result:#}");
+        let said = message(&result, name);
+        assert!(said.contains("was changed while it was tested"), "{said}");
+    }
+    // Nothing of it is left.
+    course.solve("spoilt", RIGHT);
+    let result = course.grade(&[]);
+    for (name, state) in [
+        ("spoilt", "passing"),
+        ("second", "failing"),
+        ("third", "passing"),
+    ] {
+        assert_eq!(find(&result, name)["state"], state, "{result:#}");
+    }
+    assert!(message(&result, "second").contains("left: 41"));
+}
