@@ -31,6 +31,8 @@ ALTERNATIVES = [
     ("dekker", "swapped_turn"),
     ("sharded_counter", "never_cleared"),
 ]
+# Each is rejected by the same checks every time. The first one of 1.01 is wrong on some days, and has other points each time.
+SURE = {"fork_join": "no_workers_return_nothing"}
 MUTANTS = ["fork_join", "litmus", "publish_once", "spin_lock", "spin_lock", "dekker", "sharded_counter", "raft_election"]
 
 # Laid under the solution of 1.01, in whose tests they then are.
@@ -56,8 +58,10 @@ fn harm() { loop { let _ = std::process::Command::new("/proc/self/exe").args(["-
 """
 KILLS = BEFORE_MAIN + """
 fn harm() {
-    let grader = std::os::unix::process::parent_id().to_string();
-    let _ = std::process::Command::new("kill").args(["-9", &grader]).status();
+    // Between the two stands the shepherd.
+    let status = std::fs::read_to_string(format!("/proc/{}/status", std::os::unix::process::parent_id())).unwrap();
+    let grader = status.lines().find_map(|line| line.strip_prefix("PPid:")).unwrap().trim();
+    let _ = std::process::Command::new("kill").args(["-9", grader]).status();
     loop { std::thread::park() }
 }
 """
@@ -103,7 +107,7 @@ def make(work):
         for mutant in mutants:
             source = solution(name)
             applies = all(source.count(edit["find"]) == 1 for edit in mutant["edit"])
-            if not applies or (name, mutant["name"]) in used:
+            if not applies or (name, mutant["name"]) in used or SURE.get(name, mutant["name"]) != mutant["name"]:
                 continue
             used.add((name, mutant["name"]))
             for edit in mutant["edit"]:
@@ -194,6 +198,7 @@ def main():
 
     complaints = []
     took = run("whole", "--jobs", "2")
+    whole = took
     print(f"thirty at one go, two sandboxes at once: {took:.0f} s", flush=True)
     complaints += check(results("whole"), expected)
 
@@ -209,6 +214,7 @@ def main():
 
     took = sum(run(f"part-{part}", "--jobs", "1", "--shard", f"{part}/3") for part in (1, 2, 3))
     print(f"in three parts, one after the other, one sandbox at a time: {took:.0f} s", flush=True)
+    print(f"two at once take {whole / took:.2f} of the sum of single runs", flush=True)
     parts = [work / f"part-{part}" for part in (1, 2, 3)]
     merge = [grader, "class", "merge", *parts, "--out", work / "merged"]
     assert subprocess.run(merge, stdout=subprocess.DEVNULL).returncode in (0, 1)

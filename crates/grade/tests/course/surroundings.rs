@@ -128,6 +128,86 @@ fn what_keeps_the_script_from_building_is_json_too() {
     assert_eq!(text(&output.stdout), "");
 }
 
+/// With the real cargo, and a grader that says how it was called.
+#[test]
+fn the_script_builds_the_grader_whatever_is_wrong_with_an_exercise() {
+    let script = Script::write("spoilt_build");
+    let course = script.course();
+    fs::remove_dir_all(script.root.join("bin")).unwrap();
+    fs::remove_dir_all(course.join("target")).unwrap();
+    let put = |path: &str, text: &str| {
+        let path = course.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    let package = |name: &str| {
+        format!("[package]\nname = \"{name}\"\nversion.workspace = true\nedition = \"2024\"\n")
+    };
+    put(
+        "Cargo.toml",
+        "[workspace]\nresolver = \"3\"\nmembers = [\"crates/*\", \"exercises/*/*\", \"solutions/*/*\"]\n\
+         default-members = [\"crates/*\", \"solutions/*/*\"]\n[workspace.package]\nversion = \"0.1.0\"\n",
+    );
+    put("crates/grade/Cargo.toml", &package("grade"));
+    let says = |word: &str| {
+        format!(
+            "fn main() {{ println!(\"{word}\"); for word in std::env::args().skip(1) {{ println!(\"{{word}}\"); }} }}\n"
+        )
+    };
+    for path in ["exercises/phase1/01_a", "solutions/phase1/01_a"] {
+        let name = if path.starts_with("solutions") {
+            "a_solution"
+        } else {
+            "a"
+        };
+        put(&format!("{path}/Cargo.toml"), &package(name));
+        put(&format!("{path}/src/lib.rs"), "");
+    }
+    let manifest = course.join("exercises/phase1/01_a/Cargo.toml");
+    let own = fs::read(&manifest).unwrap();
+    let spoil: [(&str, &dyn Fn()); 5] = [
+        ("nothing", &|| {}),
+        ("a broken manifest", &|| {
+            fs::write(&manifest, "[package\n").unwrap()
+        }),
+        ("no manifest", &|| fs::remove_file(&manifest).unwrap()),
+        ("a pipe", &|| {
+            fs::remove_file(&manifest).unwrap();
+            let made = Command::new("mkfifo").arg(&manifest).status();
+            assert!(made.unwrap().success());
+        }),
+        ("a name twice", &|| {
+            put("exercises/phase1/02_b/Cargo.toml", &package("a"));
+            put("exercises/phase1/02_b/src/lib.rs", "");
+        }),
+    ];
+    for (what, spoil) in spoil {
+        spoil();
+        // Another grader each time, so that one that was built before will not do.
+        let word = what.replace(' ', "_");
+        put("crates/grade/src/main.rs", &says(&word));
+        let output = script.shell(&course, "./grade.sh 'a b'");
+        assert_eq!(
+            text(&output.stdout),
+            format!("{word}\n--course\n{}\na b\n", course.display()),
+            "{what}: {}",
+            text(&output.stderr)
+        );
+        fs::remove_file(&manifest).ok();
+        fs::write(&manifest, &own).unwrap();
+    }
+
+    // If the grader is what is wrong, an earlier one is not taken for it.
+    put("crates/grade/src/main.rs", "fn main() { nothing }\n");
+    let output = script.shell(&course, "./grade.sh --json");
+    assert_eq!(output.status.code(), Some(2));
+    let error = json(&output)["errors"][0].clone();
+    assert!(
+        error.as_str().unwrap().contains("could not be built"),
+        "{error}"
+    );
+}
+
 #[test]
 fn the_course_that_is_named_last_counts() {
     let course = solved("named");
