@@ -112,7 +112,7 @@ struct ClassOptions {
     trust: bool,
 
     /// Stop a check that has used so many seconds of CPU time; one that only sleeps is stopped after 10
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
     hang_guard: Duration,
 
     /// Stop an exercise that is still being graded after so many seconds: somebody has stopped its grader
@@ -149,7 +149,7 @@ struct AuditOptions {
     changed: bool,
 
     /// Stop a check of a right solution after so many seconds of CPU time; a wrong one is stopped earlier
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
     hang_guard: Duration,
 
     /// Build and run everything again, whatever is known already
@@ -213,7 +213,7 @@ struct GradeOptions {
     junit: Option<PathBuf>,
 
     /// Stop a check that has used so many seconds of CPU time; one that only sleeps is stopped after 10
-    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = seconds)]
+    #[arg(long, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
     hang_guard: Duration,
 
     /// Build and run everything again, whatever is known already
@@ -309,7 +309,7 @@ fn run(cli: &Cli) -> Result<u8> {
                 target: Target::Exercises,
                 use_cache: false,
                 target_dir: target_dir(&root),
-                hang_guard: Duration::from_secs(60),
+                hang_guard: Duration::from_secs(90),
                 workers: 1,
                 interrupted: prepare()?,
             };

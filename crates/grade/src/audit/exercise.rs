@@ -113,6 +113,7 @@ pub fn audit<'env>(
         contents: &contents,
         folder: &folder,
         target_dir: course.workshop.target_dir,
+        hang_guard: course.workshop.settings.hang_guard,
     };
     let examined = bench.examine(&mut trials, &mut report);
     let binaries = std::mem::take(&mut trials.binaries);
@@ -138,6 +139,8 @@ pub(super) struct Bench<'a> {
     pub(super) contents: &'a [String],
     pub(super) folder: &'a Path,
     pub(super) target_dir: &'a Path,
+    /// After so much CPU time a learner's check is stopped.
+    pub(super) hang_guard: Duration,
 }
 
 /// One attempt to have a variant rejected: the checks of these kinds in a world, or all of its checks.

@@ -49,6 +49,9 @@ pub struct Ran {
     pub verdict: Verdict,
     /// How long it took.
     pub milliseconds: u64,
+    /// How much CPU time it used; 0 if nobody measured that.
+    #[serde(default)]
+    pub cpu_milliseconds: u64,
 }
 
 impl Outcome {

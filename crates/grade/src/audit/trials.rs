@@ -291,14 +291,16 @@ impl Workshop<'_> {
         let begin = Instant::now();
         let trial = run::test(self.settings, package, binary, name, guard)?;
         // Guards count CPU time, of which several threads use more than the clock shows.
-        let taken = begin.elapsed().max(trial.cpu.unwrap_or_default());
-        let milliseconds = u64::try_from(taken.as_millis()).unwrap_or(u64::MAX);
+        let cpu = trial.cpu.unwrap_or_default();
+        let taken = begin.elapsed().max(cpu);
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let verdict = judge::verdict(package, name, &trial, self.settings);
         self.watch.finished(&package.name, judge::plain_name(name));
         Ok(Ran {
             name: name.to_owned(),
             verdict,
-            milliseconds,
+            milliseconds: milliseconds(taken),
+            cpu_milliseconds: milliseconds(cpu),
         })
     }
 

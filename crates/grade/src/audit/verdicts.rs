@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
 use super::api;
 use super::exercise::{Bench, Outcomes};
@@ -16,6 +17,9 @@ use super::trials::kind_of;
 use super::variants::{Role, Variant};
 use crate::course::World;
 use crate::judge::{self, Verdict};
+
+/// The least that a learner's check is given, in times of what the solution needs.
+const LEAST_PATIENCE: u32 = 20;
 
 impl Bench<'_> {
     pub(super) fn judge_stub(&self, stub: usize, outcomes: &Outcomes, report: &mut ExerciseReport) {
@@ -83,6 +87,9 @@ impl Bench<'_> {
                     ));
                 }
                 Some(Outcome::Ran { tests, .. }) => {
+                    if matches!(variant.role, Role::Solution) {
+                        self.judge_cpu_time(world, tests, report);
+                    }
                     for test in tests {
                         let (how, failure) = match &test.verdict {
                             Verdict::Failed(failure) => ("is rejected by", failure),
@@ -122,6 +129,27 @@ impl Bench<'_> {
                 command: Some(self.command(index, Some(world))),
                 ..Finding::default()
             });
+        }
+    }
+
+    /// A learner's solution may be slower than the reference, and so may be the machine.
+    fn judge_cpu_time(&self, world: World, tests: &[Ran], report: &mut ExerciseReport) {
+        for test in tests {
+            let used = Duration::from_millis(test.cpu_milliseconds);
+            if test.verdict == Verdict::Passed && used * LEAST_PATIENCE > self.hang_guard {
+                report.find(
+                    "solution",
+                    format!(
+                        "needs {:.1} s of CPU time for {} in the {} world. Learners are stopped after {} s, which has to be {} \
+                         times as much: make the check smaller",
+                        used.as_secs_f64(),
+                        judge::plain_name(&test.name),
+                        world.name(),
+                        self.hang_guard.as_secs_f64(),
+                        LEAST_PATIENCE
+                    ),
+                );
+            }
         }
     }
 

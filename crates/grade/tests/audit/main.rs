@@ -198,6 +198,20 @@ fn a_right_solution_that_is_rejected() {
 }
 
 #[test]
+fn a_check_that_needs_too_much_of_what_a_learner_is_given() {
+    goes_red(
+        |course| {
+            let work = "for number in 0_u64..20_000_000 {\n        std::hint::black_box(number);\n    }\n    assert_eq!(counted, 3);";
+            course.edit(CHECKS, "assert_eq!(counted, 3);", work);
+        },
+        &[(
+            "solution: ",
+            "s of CPU time for unit::counts_to_the_limit_and_no_further in the std world. Learners are stopped after 2 s",
+        )],
+    );
+}
+
+#[test]
 fn a_solution_that_fails() {
     goes_red(
         |course| course.edit(CHECKS, "assert_eq!(counted, 3)", "assert_eq!(counted, 4)"),
