@@ -234,7 +234,7 @@ fn seconds(text: &str) -> std::result::Result<Duration, String> {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = Cli::try_parse().unwrap_or_else(|error| misunderstood(&error));
     console::set_colors_enabled(wants_colour(io::stdout().is_terminal()));
     console::set_colors_enabled_stderr(wants_colour(io::stderr().is_terminal()));
     let run = std::panic::catch_unwind(|| run(&cli));
@@ -258,6 +258,17 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Says what is wrong with the arguments, or what was asked about them, and ends.
+fn misunderstood(error: &clap::Error) -> ! {
+    let wants_json = |word| word == "--json";
+    if error.use_stderr() && std::env::args_os().any(wants_json) {
+        let said = error.to_string();
+        let trouble = Error::new(said.lines().next().unwrap_or_default(), "See --help.");
+        let _ = print(&as_json(&Report::of_trouble(Target::Exercises, &trouble)));
+    }
+    error.exit()
 }
 
 /// Colour only where somebody sees it, unless the environment says otherwise.

@@ -462,6 +462,13 @@ fn trouble_of_the_grader_is_json_too() {
     assert_eq!(text(&grade(&[]).stdout), "");
 
     let (graded, _guard) = graded();
+    let output = graded.course.run(&["--json", "--no-such-option"]);
+    assert_eq!(output.status.code(), Some(2));
+    let error = json(&output)["errors"][0].clone();
+    assert!(
+        error.as_str().unwrap().contains("'--no-such-option'"),
+        "{error}"
+    );
     let output = graded.course.run(&["--json", "no_such_exercise"]);
     assert_eq!(output.status.code(), Some(2));
     let result = json(&output);
