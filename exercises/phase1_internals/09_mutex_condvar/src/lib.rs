@@ -9,7 +9,7 @@ use kata::sync::atomic::AtomicU32;
 
 // Step 1: the mutex.
 
-/// Mutual exclusion around a `T`. Who has to wait sleeps.
+/// Mutual exclusion around a `T`. A thread that has to wait sleeps.
 ///
 /// Unlike [`std::sync::Mutex`] it is not poisoned by a panic: the next owner sees the value as the panic left it.
 ///

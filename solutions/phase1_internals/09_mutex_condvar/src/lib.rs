@@ -21,7 +21,7 @@ const HELD: u32 = 1;
 /// Somebody holds it, and others may be asleep.
 const CONTENDED: u32 = 2;
 
-/// Mutual exclusion around a `T`. Who has to wait sleeps.
+/// Mutual exclusion around a `T`. A thread that has to wait sleeps.
 pub struct Mutex<T> {
     /// [`FREE`], [`HELD`] or [`CONTENDED`]. Whoever changes it from `FREE` owns `value` until changing it back.
     state: AtomicU32,

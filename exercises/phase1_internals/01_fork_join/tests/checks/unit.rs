@@ -54,7 +54,7 @@ fn more_workers_than_items_are_not_started() {
     assert_eq!(
         par_map(&[1, 2, 3], usize::MAX, |number| number * 10),
         [10, 20, 30],
-        "who says \"as many as you like\" must not be taken at his word"
+        "a caller that says \"as many as you like\" does not ask for so many threads"
     );
 }
 

@@ -35,7 +35,7 @@ fn no_execution_shows_the_outcome<L: Litmus>(choice: fn() -> L) {
 ///
 /// They differ where SeqCst loads observe a store that is not SeqCst itself. By the letter of C++20 that orders the
 /// loads. But a processor that reads its own store back before anybody else sees it does not obey, and so this is under
-/// repair (LWG issue 3941). Who relies on the letter and who does not are both right here.
+/// repair (LWG issue 3941). A choice that relies on the letter is right here, and so is one that does not.
 fn nothing_weaker_would_do<L: Litmus>(choice: fn() -> L) {
     let program = possible(choice).program();
     let forbidden = |model| {

@@ -1,4 +1,5 @@
-//! Every execution of the programs themselves, on the atomics that your code uses, within three preemptions.
+//! Every execution of the programs themselves that C++20 allows, without load buffering, within the bounds that each check
+//! prints, on the atomics that your code uses.
 //!
 //! Decides whether an outcome is possible and draws how it comes about. Two programs are not here: loom never lets a load
 //! read a store that comes later, so it would say of any choice for LB that it is right; and CoRR needs no ordering at all,

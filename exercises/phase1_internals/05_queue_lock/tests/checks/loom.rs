@@ -1,4 +1,4 @@
-//! Every execution that the C11 memory model allows, within the bounds that each check prints.
+//! Every execution that C++20 allows, without load buffering, within the bounds that each check prints.
 //!
 //! Decides whether two or three threads can hold a lock at once, whether the next owner is sure to see what the last one
 //! wrote, whether a successor can be forgotten, and whether a node is touched after it was freed, or not freed at all. A

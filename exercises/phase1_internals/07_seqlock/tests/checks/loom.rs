@@ -1,4 +1,4 @@
-//! Every execution that the C11 memory model allows, within the bounds that each check prints.
+//! Every execution that C++20 allows, without load buffering, within the bounds that each check prints.
 //!
 //! Decides, for two or three threads of two calls at most, whether the words of a read belong together, whether a reader
 //! ever goes back in time, and whether it sees what the writer did before. A missing fence, Acquire or Release shows here

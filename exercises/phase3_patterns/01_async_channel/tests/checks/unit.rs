@@ -676,7 +676,7 @@ fn one_task_may_wait_twice() {
     }
 }
 
-/// A waker that does nothing. Who holds it is asked by the number of its owners.
+/// A waker that does nothing. The number of its owners tells whether somebody holds it.
 struct Idle;
 
 impl Wake for Idle {
@@ -767,7 +767,7 @@ fn a_capacity_may_be_as_large_as_one_likes() {
     for capacity in [1 << 40, usize::MAX] {
         let (sender, mut receiver) = catch_unwind(|| channel(capacity)).unwrap_or_else(|_| {
             panic!(
-                "channel({capacity}) panicked. Who wants no bound says so by a large one, and has not asked for the memory"
+                "channel({capacity}) panicked. A large capacity stands for no bound, and asks for no memory"
             )
         });
         let permit = at_once(sender.reserve(), "there are places").expect("the channel is open");

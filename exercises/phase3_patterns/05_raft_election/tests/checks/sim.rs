@@ -61,7 +61,7 @@ fn a_leader_is_found_and_stays_after_the_last_fault(#[case] nodes: usize) {
         ));
 }
 
-/// Whoever it is that leads: he is alone for two seconds, the others elect somebody else, and then he hears of it.
+/// Whichever node leads is alone for two seconds, the others elect another one, and then it hears of that.
 #[rstest]
 #[case::three(3)]
 #[case::five(5)]
