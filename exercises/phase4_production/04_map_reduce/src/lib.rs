@@ -77,7 +77,8 @@ impl Coordinator {
     /// - A map task that was never handed out comes before one that was.
     /// - If all were handed out, the answer is another copy of one that is not reported yet.
     /// - Reduce tasks follow in the same way, once every map task is reported.
-    /// - Of several reports of one task the first counts, whoever sent it. The others change nothing.
+    /// - Of several reports of one task the first counts, whoever sent it. The others change nothing, and neither does a
+    ///   report of a task that the job has not, or of a map without one file for each partition.
     ///
     /// It does not wait for workers that are slow or gone. When it returns, every partition has its output, every
     /// connection is closed, and all its threads have ended. It makes the folders for output and scratch if there are

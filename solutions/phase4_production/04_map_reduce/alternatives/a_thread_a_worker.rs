@@ -67,6 +67,13 @@ impl Row {
         }
     }
 
+    /// Nothing changes if there is no such task, or if it has been reported before.
+    fn report(&self, task: usize, files: Vec<PathBuf>) {
+        if let Some(reported) = self.reported.get(task) {
+            let _ = reported.set(files);
+        }
+    }
+
     /// Goes round and round: the first round is that of the fresh ones.
     fn hand_out(&self) -> Option<usize> {
         loop {
@@ -109,9 +116,9 @@ impl Coordinator {
         let answer = |report: Report| {
             match report {
                 Report::Ready => {}
-                // Fails if it has been reported before.
-                Report::Mapped { task, files } => drop(maps.reported[task].set(files)),
-                Report::Reduced { task } => drop(reduces.reported[task].set(Vec::new())),
+                Report::Mapped { files, .. } if files.len() != job.partitions => {}
+                Report::Mapped { task, files } => maps.report(task, files),
+                Report::Reduced { task } => reduces.report(task, Vec::new()),
             }
             let attempt = attempts.fetch_add(1, SeqCst);
             if let Some(task) = maps.hand_out() {
@@ -217,7 +224,7 @@ pub fn worker(coordinator: SocketAddr, app: &dyn App) -> io::Result<()> {
                 for key in keys {
                     writeln!(file, "{key} {}", app.reduce(key, &all[key]))?;
                 }
-                drop(file);
+                file.flush()?;
                 fs::rename(draft, output)?;
                 Report::Reduced { task }
             }

@@ -9,10 +9,9 @@ use std::fs;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io::{self, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream, ToSocketAddrs};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver, Sender};
 
-use kata::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use kata::thread;
 
 use protocol::{Connection, Report, Task};
@@ -146,14 +145,12 @@ fn decide(job: &Job, events: &Receiver<Event>, streams: &mut HashMap<usize, TcpS
         };
         holds.remove(&worker);
         let finished = match report {
-            Report::Ready => None,
-            Report::Mapped { task, files: made } => {
-                if mapping && files[task].is_none() {
-                    files[task] = Some(made);
-                }
+            Report::Mapped { task, files: made } if task < maps && made.len() == job.partitions => {
+                files[task].get_or_insert(made);
                 Some(task)
             }
-            Report::Reduced { task } => Some(maps + task),
+            Report::Reduced { task } if task < job.partitions => Some(maps + task),
+            Report::Ready | Report::Mapped { .. } | Report::Reduced { .. } => None,
         };
         fresh.retain(|&task| Some(task) != finished);
         running.retain(|&task| Some(task) != finished);
@@ -205,10 +202,10 @@ pub fn worker(coordinator: SocketAddr, app: &dyn App) -> io::Result<()> {
         let report = match task {
             Task::Map {
                 task,
+                attempt,
                 input,
                 partitions,
                 scratch,
-                ..
             } => {
                 let text = fs::read_to_string(&input)?;
                 let name = input
@@ -223,7 +220,7 @@ pub fn worker(coordinator: SocketAddr, app: &dyn App) -> io::Result<()> {
                         .iter()
                         .filter(|(key, _)| partition(key, partitions) == part)
                         .collect();
-                    let file = own_name(&scratch);
+                    let file = scratch.join(format!("{attempt}.{part}"));
                     fs::write(&file, serde_json::to_vec(&own)?)?;
                     files.push(file);
                 }
@@ -231,10 +228,10 @@ pub fn worker(coordinator: SocketAddr, app: &dyn App) -> io::Result<()> {
             }
             Task::Reduce {
                 task,
+                attempt,
                 files,
                 output,
                 scratch,
-                ..
             } => {
                 let mut pairs: Vec<(String, String)> = Vec::new();
                 for file in files {
@@ -248,7 +245,7 @@ pub fn worker(coordinator: SocketAddr, app: &dyn App) -> io::Result<()> {
                         group.iter().map(|(_, value)| value.clone()).collect();
                     writeln!(text, "{} {}", group[0].0, app.reduce(&group[0].0, &values))?;
                 }
-                let draft = own_name(&scratch);
+                let draft = scratch.join(attempt.to_string());
                 fs::write(&draft, text)?;
                 fs::rename(draft, output)?;
                 Report::Reduced { task }
@@ -257,11 +254,4 @@ pub fn worker(coordinator: SocketAddr, app: &dyn App) -> io::Result<()> {
         connection.send(&report)?;
     }
     Ok(())
-}
-
-/// A name that nobody else uses: neither another process nor another call in this one.
-fn own_name(scratch: &Path) -> PathBuf {
-    static NEXT: AtomicUsize = AtomicUsize::new(0);
-    let number = NEXT.fetch_add(1, Relaxed); // a number each is all that is asked for
-    scratch.join(format!("{}-{number}", std::process::id()))
 }

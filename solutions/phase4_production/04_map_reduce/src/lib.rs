@@ -105,6 +105,8 @@ impl Progress<'_> {
     fn take_in(&mut self, report: Report) {
         match report {
             Report::Ready => {}
+            // Anybody may say anything. Of the files of a map, each reduce will read its own.
+            Report::Mapped { files, .. } if files.len() != self.job.partitions => {}
             Report::Mapped { task, files } => self.maps.finish(task, files),
             Report::Reduced { task } => self.reduces.finish(task, ()),
         }

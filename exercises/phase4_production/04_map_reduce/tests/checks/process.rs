@@ -7,12 +7,18 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+#[cfg(target_os = "linux")]
+use std::net::TcpListener;
 
 use kata::check::process::{Event, Gate, Process, Program, Scene, scene};
+#[cfg(target_os = "linux")]
+use map_reduce::protocol::{Connection, Report, Task};
 use map_reduce::{App, Job, partition};
 
 use super::apps::{InvertedIndex, WordCount};
 use super::corpus::CORPUS;
+#[cfg(target_os = "linux")]
+use super::support::GUARD;
 use super::support::{
     Table, assert_output, job, names_in_output, output, sequential, word_in, write_inputs,
 };
@@ -501,4 +507,62 @@ fn workers_end_when_the_coordinator_is_killed() {
         two.release();
         second.wait();
     });
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn two_workers_with_one_process_number_share_no_file() {
+    scene(|scene| {
+        let inputs = write_inputs(scene.folder(), &[("a", "x y"), ("b", "y z")]);
+        let job = job(scene.folder(), 2, inputs);
+        std::fs::create_dir_all(&job.scratch).expect("a folder can be made");
+        scene.open_gates();
+        let mut seen = BTreeSet::new();
+        for (number, input) in job.inputs.iter().enumerate() {
+            let listener = TcpListener::bind("127.0.0.1:0").expect("a port on loopback");
+            let address = listener.local_addr().expect("an address").to_string();
+            let program = scene
+                .program(PROGRAM)
+                .name(format!("worker {}", number + 1));
+            let program = program.arg("twin").arg(&address).arg("word_count");
+            let mut worker = program.arg("4711").start();
+            let (stream, _) = listener.accept().expect("the worker connects");
+            let limit = stream.set_read_timeout(Some(GUARD));
+            limit.expect("a limit can be set");
+            let mut connection = Connection::new(stream);
+            let first = connection.receive().expect("a report can be read");
+            if first.is_none() {
+                worker.wait();
+            }
+            assert_eq!(first, Some(Report::Ready), "it asks first");
+            let task = Task::Map {
+                task: number,
+                attempt: number + 1,
+                input: input.clone(),
+                partitions: 2,
+                scratch: job.scratch.clone(),
+            };
+            connection.send(&task).expect("a task can be sent");
+            let report = connection.receive().expect("a report can be read");
+            let Some(Report::Mapped { files, .. }) = report else {
+                panic!("a map was reported as {report:?}");
+            };
+            drop(connection);
+            worker.wait();
+            for file in files {
+                assert!(
+                    seen.insert(file.clone()),
+                    "{} is written for two maps, by two workers that have the same process number: they run on two machines, in \
+                     two containers, or one after the other. The second one overwrites what the first one has reported.",
+                    file.display()
+                );
+            }
+        }
+    });
+}
+
+#[cfg(not(target_os = "linux"))]
+#[test]
+fn two_workers_with_one_process_number_share_no_file() {
+    kata::check::skip("only on Linux can the check say which number a process believes to have");
 }

@@ -1,7 +1,9 @@
 //! One side alone, the other one played by hand, message by message.
 //!
 //! Decides what the coordinator answers to every order of reports that is tried here, and what a worker makes of a
-//! task. The connections are real and the processes are not: whoever plays dead here only hangs up.
+//! task. The connections are real and the processes are not: whoever plays dead here only hangs up. Between two steps of a
+//! worker the kernel looks at the output, on Linux. Does not decide how long anything takes, but for one thing: a copy takes
+//! about as long to get as a fresh task.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -9,6 +11,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::panic::catch_unwind;
 use std::path::PathBuf;
+use std::time::{Duration, Instant};
 
 use kata::check::Folder;
 use map_reduce::protocol::{Report, Task};
@@ -210,6 +213,107 @@ fn a_late_report_of_a_reduce_changes_nothing() {
         assert_eq!(reduce(&next), other, "one of two is reported, twice");
     }
     assert_eq!(holders[1 - slow].finish(&tasks[1 - slow]), None);
+    running.end();
+}
+
+/// What it takes to be given so many tasks, one after the other.
+fn time_to_ask(maps: usize, times: usize) -> Duration {
+    let folder = Folder::new();
+    let running = Running::start(&idle_job(folder.path(), maps, 1));
+    let mut worker = running.worker();
+    let begin = Instant::now();
+    for _ in 0..times {
+        map(&worker.ask());
+    }
+    begin.elapsed()
+}
+
+#[test]
+fn a_copy_is_handed_out_as_quickly_as_a_fresh_task() {
+    const TIMES: usize = 300;
+    let fresh = time_to_ask(TIMES, TIMES);
+    let copies = time_to_ask(1, TIMES);
+    assert!(
+        copies < fresh * 10 + Duration::from_secs(2),
+        "{TIMES} fresh tasks were handed out in {fresh:?}, and {TIMES} copies of one in {copies:?}: whoever asks for work is kept \
+         waiting until somebody else has been silent for long enough. A worker that is idle can begin at once, and how long is \
+         long enough nobody knows."
+    );
+}
+
+#[test]
+fn a_job_may_have_many_tasks() {
+    let folder = Folder::new();
+    let job = idle_job(folder.path(), 14, 140);
+    let running = Running::start(&job);
+    let mut worker = running.worker();
+    let mut task = worker.ask();
+    let mut outputs = BTreeSet::new();
+    loop {
+        if let Task::Reduce { files, output, .. } = &task {
+            assert_eq!(files.len(), 14, "a reduce reads a file of each map");
+            outputs.insert(output.clone());
+        }
+        match worker.finish(&task) {
+            Some(next) => task = next,
+            None => break,
+        }
+    }
+    running.end();
+    assert_eq!(outputs, (0..140).map(|part| job.part(part)).collect());
+}
+
+#[test]
+fn a_report_of_no_task_of_the_job_changes_nothing() {
+    let folder = Folder::new();
+    let running = Running::start(&idle_job(folder.path(), 1, 2));
+    let mut confused = running.worker();
+    confused.ask();
+    let file = || folder.path().join("nothing");
+    for report in [
+        Report::Mapped {
+            task: 999,
+            files: vec![file(), file()],
+        },
+        Report::Mapped {
+            task: usize::MAX,
+            files: vec![file(), file()],
+        },
+        Report::Mapped {
+            task: 0,
+            files: vec![file()], // of two
+        },
+        Report::Reduced { task: 2 },
+        Report::Reduced { task: usize::MAX },
+    ] {
+        // To hang up on somebody who talks nonsense is fine.
+        match confused.report(&report) {
+            Some(task) => drop(map(&task)),
+            None => {
+                confused = running.worker();
+                confused.ask();
+            }
+        }
+    }
+    let mut healthy = running.worker();
+    let mut task = healthy.ask();
+    assert_eq!(map(&task), 0, "the map is not done");
+    let Report::Mapped { files: wanted, .. } = done(&task) else {
+        panic!("a map was done");
+    };
+    loop {
+        if let Task::Reduce { task, files, .. } = &task {
+            assert_eq!(
+                files,
+                std::slice::from_ref(&wanted[*task]),
+                "a report that lacks a file was taken for the map's"
+            );
+        }
+        match healthy.finish(&task) {
+            Some(next) => task = next,
+            None => break,
+        }
+    }
     running.end();
 }
 
@@ -431,6 +535,84 @@ fn an_output_that_is_there_is_replaced() {
         seen, "yesterday 1\n",
         "whoever had yesterday's output open sees it change while it is written: it has to be replaced as a whole"
     );
+}
+
+/// Sees what is in the output folder between any two steps of a worker: the kernel tells of all of them.
+#[cfg(target_os = "linux")]
+struct Reader(inotify::Inotify);
+
+#[cfg(target_os = "linux")]
+impl Reader {
+    fn new(folder: &std::path::Path) -> Self {
+        use inotify::{Inotify, WatchMask};
+        let reader = Inotify::init().expect("the kernel tells what happens in a folder");
+        let what = WatchMask::CREATE | WatchMask::MODIFY | WatchMask::DELETE | WatchMask::MOVE;
+        let watched = reader.watches().add(folder, what);
+        watched.expect("the folder is there");
+        Self(reader)
+    }
+
+    /// What has happened since the last look? Panics if a reader would have been misled meanwhile.
+    fn appeared(&mut self) -> Vec<String> {
+        use inotify::EventMask;
+        let mut appeared = Vec::new();
+        let mut buffer = [0; 4096];
+        while let Ok(events) = self.0.read_events(&mut buffer) {
+            for event in events {
+                let name = event
+                    .name
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into_owned();
+                assert!(
+                    !event.mask.contains(EventMask::MODIFY),
+                    "{name} is written to while everybody can see it: a reader takes a piece for the whole in this moment, and if \
+                     the worker dies here, so does everybody. The last piece may lie in a buffer that is emptied when the file is \
+                     closed."
+                );
+                assert!(
+                    !event
+                        .mask
+                        .intersects(EventMask::DELETE | EventMask::MOVED_FROM),
+                    "{name} is taken away: a reader finds no output in this moment, and if the worker dies here, nobody ever does"
+                );
+                appeared.push(name);
+            }
+        }
+        appeared
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_output_is_whole_at_every_moment() {
+    let words = (0..3_000).map(|number| format!("word{number}"));
+    let text: &str = words.collect::<Vec<_>>().join(" ").leak();
+    let mut desk = Desk::new(1, &[("a", text)]);
+    let mut reader = Reader::new(&desk.job.output);
+    let mut worker = Hired::new(&WordCount);
+    worker.report();
+    let maps = map_all(&mut worker, &mut desk);
+    for _ in 0..3 {
+        // The second one and the third are copies that come late.
+        worker.give(&desk.reduce(0, &maps));
+        assert_eq!(
+            reader.appeared(),
+            ["part-00000"],
+            "what came into the output folder before the reduce was reported"
+        );
+    }
+    let end = worker.hang_up();
+    assert!(end.is_ok(), "the end of the job is no error: {end:?}");
+    let nothing: [String; 0] = [];
+    assert_eq!(reader.appeared(), nothing, "after the last report");
+    assert_eq!(output(&desk.job), sequential(&WordCount, &desk.inputs));
+}
+
+#[cfg(not(target_os = "linux"))]
+#[test]
+fn an_output_is_whole_at_every_moment() {
+    kata::check::skip("only Linux tells a check all that happens in a folder");
 }
 
 #[test]

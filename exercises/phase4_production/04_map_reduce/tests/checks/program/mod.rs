@@ -4,12 +4,17 @@
 //! map_reduce coordinator PARTITIONS FOLDER INPUT…   says where it listens, runs the job, ends; output in FOLDER/output
 //! map_reduce worker ADDRESS APP                     works until the coordinator is gone; word_count or inverted_index
 //! map_reduce partition PARTITIONS KEY…              says to which partition each key belongs
+//! map_reduce twin ADDRESS APP NUMBER                (Linux) a worker that believes to be the process with this number
 //! ```
 
 mod apps;
 mod gates;
 
 use std::error::Error;
+#[cfg(target_os = "linux")]
+use std::net::TcpStream;
+#[cfg(target_os = "linux")]
+use std::panic::{catch_unwind, resume_unwind};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -51,6 +56,13 @@ fn run(arguments: &[&str]) -> Result<(), Box<dyn Error>> {
                 _ => return Err(format!("there is no app `{app}`").into()),
             };
             worker(address.parse()?, &Gated(app))?;
+        }
+        #[cfg(target_os = "linux")]
+        ["twin", address, app, number] => {
+            gates::believe(number.parse()?);
+            let outcome = catch_unwind(|| run(&["worker", address, app]));
+            let _ = TcpStream::connect(address); // in case that it never did, and somebody waits for it
+            outcome.unwrap_or_else(|panic| resume_unwind(panic))?;
         }
         ["partition", partitions, keys @ ..] => {
             let partitions = partitions.parse()?;
