@@ -5,7 +5,7 @@
 //! Does not decide orderings: here every atomic access is sequentially consistent, and a fence does nothing. Does not decide
 //! everything: it samples.
 
-use dekker::{BiasedLock, Peterson};
+use dekker::{BiasedLock, Peterson, Role};
 use kata::check::{Randomized, randomized};
 use kata::sync::Arc;
 use kata::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -129,4 +129,47 @@ fn two_locks_of_one_thread_are_not_mixed_up() {
     }
     both::<Peterson>();
     both::<BiasedLock>();
+}
+
+#[test]
+fn the_biased_lock_keeps_out_the_owner_while_256_guests_are_there() {
+    /// What a byte counts as none.
+    const GUESTS: usize = 256;
+    const TURNS: usize = 14;
+    // Few schedules and many steps: each guest that leaves lets in one of all those who look.
+    Randomized::new().schedules(1).steps(2_000_000).run(|| {
+        let lock = Arc::new(BiasedLock::new());
+        // Not `kata`'s: where a thread stands is the check's own business, and no step of the model.
+        let come = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+        let alone = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        lock.lock(Role::Guest);
+        alone.store(false, Relaxed);
+        let visit = |role| {
+            let (lock, come, alone) = (lock.clone(), come.clone(), alone.clone());
+            thread::spawn(move || {
+                come.fetch_add(1, Relaxed);
+                lock.lock(role);
+                assert!(
+                    alone.swap(false, Relaxed),
+                    "The {role:?} goes in beside a guest: as many guests are there as a small counter can tell from none."
+                );
+                alone.store(true, Relaxed);
+                lock.unlock(role);
+            })
+        };
+        let guests: Vec<_> = (1..GUESTS).map(|_| visit(Role::Guest)).collect();
+        while come.load(Relaxed) < GUESTS - 1 {
+            thread::yield_now();
+        }
+        // Everybody else has about as many turns meanwhile: enough to get to the place where it waits.
+        (0..TURNS).for_each(|_| thread::yield_now());
+        let owner = visit(Role::Owner);
+        (0..TURNS).for_each(|_| thread::yield_now());
+        alone.store(true, Relaxed);
+        lock.unlock(Role::Guest);
+        owner.join().unwrap();
+        for guest in guests {
+            guest.join().unwrap();
+        }
+    });
 }
