@@ -1,5 +1,7 @@
 //! The checks of `queue_lock`, a file a kind. The world decides which of them are built.
 
+#[cfg(all(target_os = "linux", not(any(feature = "loom", feature = "shuttle"))))]
+mod age;
 mod lock;
 
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
