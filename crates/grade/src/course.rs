@@ -121,6 +121,29 @@ pub enum Models {
     LearnerCode,
 }
 
+/// How much there is to think about and to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Size {
+    /// One thought, in under a hundred lines.
+    Small,
+    /// A few that meet each other.
+    Medium,
+    /// Several parts, to be built one after the other.
+    Large,
+}
+
+impl Size {
+    /// The word for it.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Small => "small",
+            Self::Medium => "medium",
+            Self::Large => "large",
+        }
+    }
+}
+
 /// An exercise as the course defines it.
 #[derive(Debug)]
 pub struct Exercise {
@@ -138,6 +161,8 @@ pub struct Exercise {
     pub topic: String,
     /// Ids of the exercises to do first.
     pub needs: Vec<String>,
+    /// How much there is to do, if its author says so.
+    pub size: Option<Size>,
     /// What its source may take from `std` although no model sees it, such as `std::sync::mpsc`.
     pub std: Vec<String>,
     /// The learner's crate.
@@ -268,6 +293,34 @@ impl Course {
         Ok(selected)
     }
 
+    /// The one exercise that a word names; without a word, that in whose folder the grader was called.
+    pub fn one(&self, named: Option<&str>) -> Result<&Exercise> {
+        let Some(word) = named.map(str::to_owned).or_else(|| self.here()) else {
+            return Err(Error::new(
+                "Which exercise?",
+                "Name one, such as spin_lock or 1.04, or go to its folder. `./grade.sh list` shows them all.",
+            ));
+        };
+        let selected = self.select(std::slice::from_ref(&word))?;
+        let mut named = self.exercises.iter().zip(selected).filter(|(_, is)| *is);
+        match (named.next(), named.next()) {
+            (Some((exercise, _)), None) => Ok(exercise),
+            _ => Err(Error::new(
+                format!("`{word}` is a phase, and one exercise is needed."),
+                "`./grade.sh list` shows which ones it has.",
+            )),
+        }
+    }
+
+    /// The folder of the exercise in which the grader was called.
+    pub fn here(&self) -> Option<String> {
+        let here = std::env::current_dir().ok()?;
+        let exercises = self.root.join("exercises").canonicalize().ok()?;
+        let inside = here.strip_prefix(exercises).ok()?;
+        let folder = inside.components().nth(1)?;
+        Some(folder.as_os_str().to_string_lossy().into_owned())
+    }
+
     fn unknown(&self, word: &str) -> Error {
         let known = self
             .exercises
@@ -361,6 +414,7 @@ fn read_exercise(
         title: kata.title.unwrap_or_else(|| name.clone()),
         topic: kata.topic,
         needs: kata.needs,
+        size: kata.size,
         std: kata.std,
         package: Package {
             name: name.clone(),
@@ -418,6 +472,7 @@ struct Kata {
     topic: String,
     #[serde(default)]
     needs: Vec<String>,
+    size: Option<Size>,
     #[serde(default)]
     std: Vec<String>,
     #[serde(default)]

@@ -44,6 +44,7 @@ pub mod result;
 pub mod run;
 pub mod settle;
 pub mod table;
+pub mod texts;
 pub mod watch;
 pub mod workspace;
 

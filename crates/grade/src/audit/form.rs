@@ -5,6 +5,9 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::course::Size;
+use crate::texts::sections;
+
 /// The sections of a README, in their order.
 const SECTIONS: [&str; 5] = ["Theory", "Task", "Checks", "Questions", "Further reading"];
 
@@ -55,27 +58,6 @@ pub fn readme(text: &str, tests: &BTreeSet<String>) -> Vec<String> {
         }
     }
     problems
-}
-
-/// Headings of the second level outside of code, each with the text up to the next.
-fn sections(text: &str) -> Vec<(String, String)> {
-    let mut sections: Vec<(String, String)> = Vec::new();
-    let mut in_code = false;
-    for line in text.lines() {
-        if line.trim_start().starts_with("```") {
-            in_code = !in_code;
-        }
-        match line.strip_prefix("## ") {
-            Some(name) if !in_code => sections.push((name.trim().to_owned(), String::new())),
-            _ => {
-                if let Some((_, body)) = sections.last_mut() {
-                    body.push_str(line);
-                    body.push('\n');
-                }
-            }
-        }
-    }
-    sections
 }
 
 fn mentions(text: &str, word: &str) -> bool {
@@ -190,6 +172,8 @@ pub struct Metadata {
     /// Ids of the exercises to do first.
     #[serde(default)]
     pub needs: Vec<String>,
+    /// How much there is to do.
+    pub size: Option<Size>,
     /// The paper and the production code.
     #[serde(default)]
     pub mirrors: Vec<String>,
@@ -216,6 +200,7 @@ pub fn metadata(manifest: &str, id: &str) -> Vec<String> {
     for (name, missing) in [
         ("title", metadata.title.trim().is_empty()),
         ("topic", metadata.topic.trim().is_empty()),
+        ("size", metadata.size.is_none()),
         ("mirrors", metadata.mirrors.is_empty()),
     ] {
         if missing {
@@ -323,10 +308,17 @@ mod tests {
 
     #[test]
     fn metadata_is_complete() {
-        let manifest = "[package]\nname = \"a\"\n[package.metadata.kata]\ntitle = \"A\"\ntopic = \"t\"\nneeds = [\"1.02\"]\nmirrors = [\"p\"]\n";
+        let manifest = "[package]\nname = \"a\"\n[package.metadata.kata]\ntitle = \"A\"\ntopic = \"t\"\nneeds = [\"1.02\"]\nsize = \"small\"\nmirrors = [\"p\"]\n";
         assert!(metadata(manifest, "1.04").is_empty());
         assert_eq!(metadata(manifest, "1.02"), ["needs itself"]);
         assert_eq!(metadata(&manifest.replace("1.02", "spin"), "1.04").len(), 1);
+        let unsized_one = manifest.replace("size = \"small\"\n", "");
+        assert_eq!(
+            metadata(&unsized_one, "1.04"),
+            ["[package.metadata.kata] has no `size`"]
+        );
+        let huge = manifest.replace("\"small\"", "\"huge\"");
+        assert!(metadata(&huge, "1.04")[0].contains("huge"));
         assert_eq!(metadata("[package]\nname = \"a\"\n", "1.04").len(), 1);
     }
 }

@@ -30,6 +30,7 @@ edition = "2024"
 title = "A counter"
 topic = "counting"
 needs = []
+size = "small"
 mirrors = ["abacus"]
 "#,
     ),
