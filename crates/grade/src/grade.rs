@@ -132,17 +132,21 @@ impl Workplace {
 
     /// The conditions under which tests run here.
     pub fn settings(&self, plan: &Plan) -> Settings {
-        Settings {
-            target_dir: plan.target_dir.clone(),
-            reports: self.reports.path().to_path_buf(),
-            hang_guard: plan.hang_guard,
-            memory: MEMORY,
-            workers: plan.workers,
-            interrupted: Arc::clone(&plan.interrupted),
-            next_report: AtomicU64::new(0),
-            no_log: AtomicBool::new(false),
-            environment: Vec::new(),
-        }
+        settings(plan, self.reports.path())
+    }
+}
+
+fn settings(plan: &Plan, reports: &Path) -> Settings {
+    Settings {
+        target_dir: plan.target_dir.clone(),
+        reports: reports.to_path_buf(),
+        hang_guard: plan.hang_guard,
+        memory: MEMORY,
+        workers: plan.workers,
+        interrupted: Arc::clone(&plan.interrupted),
+        next_report: AtomicU64::new(0),
+        no_log: AtomicBool::new(false),
+        environment: Vec::new(),
     }
 }
 
@@ -213,23 +217,74 @@ fn assess_in(
     let workplace = Workplace::take(&plan.target_dir, &stopped, watch)?;
     let settings = workplace.settings(plan);
     let cache = Cache::open(workplace.folder.join("cache"), &course.root, &settings)?;
+    let edited = edited_parts(course, lock, plan.target);
+    let (mut assessments, open) = look(course, lock, &edited, selected, only, plan, &cache)?;
 
-    let edited_parts = match plan.target {
+    let mut workspace = Workspace::read(&course.root, workplace.folder.join("workspace"));
+    for work in find_out(order, open, &mut workspace, &cache, &settings, watch)? {
+        // What the tests are is said of those that were built just now.
+        let again = first_look_among(&course.exercises[work.index], lock, plan.target, &edited)?;
+        assessments[work.index] = Assessment {
+            worlds: work.known,
+            complete: only.is_none(),
+            renewed: true,
+            ..again
+        };
+    }
+    for (assessment, _) in assessments.iter_mut().zip(selected).filter(|(_, is)| **is) {
+        assessment.only = only.map(str::to_owned);
+    }
+    Ok(assessments)
+}
+
+/// What earlier runs have found out about every exercise of the course as it is now. Nothing is built, and another grader
+/// may be at work.
+pub fn known(course: &Course, lock: &Lock, plan: &Plan) -> Result<Vec<Assessment>> {
+    let folder = plan.target_dir.join("grade");
+    let settings = settings(plan, &folder);
+    let cache = Cache::open(folder.join("cache"), &course.root, &settings)?;
+    let none = vec![false; course.exercises.len()];
+    let edited = edited_parts(course, lock, plan.target);
+    look(course, lock, &edited, &none, None, plan, &cache).map(|(assessments, _)| assessments)
+}
+
+/// What all exercises are built with and is not the course's own.
+fn edited_parts(course: &Course, lock: &Lock, target: Target) -> Vec<String> {
+    match target {
         Target::Exercises => lock.edited_parts(&course.root),
         Target::Solutions => Vec::new(),
-    };
-    let first_look = |exercise: &Exercise| {
-        let mut assessment = first_look(exercise, lock, plan.target)?;
-        if !assessment.untouched {
-            let edited = edited_parts.iter().map(|path| not_own(path, path));
-            assessment.edited.extend(edited);
-        }
-        Ok::<_, Error>(assessment)
-    };
+    }
+}
+
+/// As [`first_look`], with what is wrong for all exercises.
+fn first_look_among(
+    exercise: &Exercise,
+    lock: &Lock,
+    target: Target,
+    edited_parts: &[String],
+) -> Result<Assessment> {
+    let mut assessment = first_look(exercise, lock, target)?;
+    if !assessment.untouched {
+        let edited = edited_parts.iter().map(|path| not_own(path, path));
+        assessment.edited.extend(edited);
+    }
+    Ok(assessment)
+}
+
+/// What is known of all exercises, and what is to be found out about the selected ones.
+fn look(
+    course: &Course,
+    lock: &Lock,
+    edited_parts: &[String],
+    selected: &[bool],
+    only: Option<&str>,
+    plan: &Plan,
+    cache: &Cache,
+) -> Result<(Vec<Assessment>, Vec<Work>)> {
     let mut assessments = Vec::with_capacity(course.exercises.len());
     let mut open = Vec::new();
     for (index, exercise) in course.exercises.iter().enumerate() {
-        let mut assessment = first_look(exercise)?;
+        let mut assessment = first_look_among(exercise, lock, plan.target, edited_parts)?;
         let package = course.package(exercise, plan.target);
         match package {
             _ if assessment.complete => {}
@@ -253,7 +308,7 @@ fn assess_in(
                     locked,
                     selected[index],
                     plan,
-                    &cache,
+                    cache,
                 );
                 let work = match work {
                     Ok(work) => work,
@@ -290,21 +345,7 @@ fn assess_in(
         assessments.push(assessment);
     }
 
-    let mut workspace = Workspace::read(&course.root, workplace.folder.join("workspace"));
-    for work in find_out(order, open, &mut workspace, &cache, &settings, watch)? {
-        // What the tests are is said of those that were built just now.
-        let again = first_look(&course.exercises[work.index])?;
-        assessments[work.index] = Assessment {
-            worlds: work.known,
-            complete: only.is_none(),
-            renewed: true,
-            ..again
-        };
-    }
-    for (assessment, _) in assessments.iter_mut().zip(selected).filter(|(_, is)| **is) {
-        assessment.only = only.map(str::to_owned);
-    }
-    Ok(assessments)
+    Ok((assessments, open))
 }
 
 /// What can be said without building anything.

@@ -18,10 +18,13 @@
 //! | [`audit`] | the author's gate: the tests are tested |
 //! | [`class`] | other people's code: each exercise of each submission in a sandbox |
 //! | [`result`] | the outcome as data: `--json` |
+//! | [`hint`], [`next`], [`list`], [`explain`], [`solution`] | what a learner asks beside the verdict |
+//! | [`answer`], [`texts`], [`remembered`], [`editor`] | what those have in common |
 //! | [`table`], [`progress`], [`junit`] | the outcome for people and for other tools |
 //!
 //! Nothing below `grade` writes to the terminal: progress goes to a [`watch::Watch`].
 
+pub mod answer;
 pub mod audit;
 pub mod bench;
 pub mod build;
@@ -30,19 +33,26 @@ pub mod cache;
 pub mod class;
 pub mod course;
 pub mod digest;
+pub mod editor;
 pub mod error;
+pub mod explain;
 pub mod files;
 pub mod grade;
+pub mod hint;
 pub mod inputs;
 pub mod judge;
 pub mod junit;
+pub mod list;
 pub mod lock;
+pub mod next;
 pub mod permitted;
 pub mod pool;
 pub mod progress;
+pub mod remembered;
 pub mod result;
 pub mod run;
 pub mod settle;
+pub mod solution;
 pub mod table;
 pub mod texts;
 pub mod watch;

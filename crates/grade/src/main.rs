@@ -10,6 +10,7 @@ use std::time::Duration;
 use clap::{Parser, Subcommand};
 use console::{Term, style};
 
+use grade::answer::Answer;
 use grade::class::{self, Shard};
 use grade::course::{Course, Exercise, Target};
 use grade::error::{Error, Result};
@@ -19,7 +20,7 @@ use grade::progress::{ClassProgress, Progress};
 use grade::result::Report;
 use grade::table::Layout;
 use grade::workspace::Workspace;
-use grade::{audit, bench, junit, process, table};
+use grade::{audit, bench, explain, hint, junit, list, next, process, solution, table};
 
 /// Grades your exercises: builds what you have started, runs every check in a process of its own, and says what holds
 /// and what to do next.
@@ -53,12 +54,16 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Show all exercises, with what each one needs
-    List {
-        /// Print JSON
-        #[arg(long)]
-        json: bool,
-    },
+    /// Show all exercises: how large they are, how they stand, what each one needs
+    List(list::Options),
+    /// Show which exercise to turn to, and where to begin in it
+    Next(next::Options),
+    /// Show a hint, one at a time
+    Hint(hint::Options),
+    /// Show what a check explores and what it rules out
+    Explain(explain::Options),
+    /// Show the reference beside your code, questions that no check asks, and other solutions
+    Solution(solution::Options),
     /// Measure the time your code takes beside what a user would pick instead, such as std's own; decides nothing
     Bench(BenchOptions),
     /// For authors: record tests, Cargo.toml and stubs as the course's own in exercises/tests.lock
@@ -295,14 +300,28 @@ fn run(cli: &Cli) -> Result<u8> {
         Err(error) => return Err(in_json_too(cli, error)),
     };
     match &cli.command {
-        Some(Verb::List { json }) => {
-            let course = Course::read(&root, &Lock::read(&root)?)?;
-            print(&if *json {
-                list_as_json(&course)
+        Some(Verb::List(options)) => {
+            let (course, report) = known(&root)?;
+            print(&if options.json {
+                as_json(&list::as_json(&course, &report))
             } else {
-                table::list(&course)
+                list::list(&course, &report)
             })?;
             Ok(0)
+        }
+        Some(Verb::Next(options)) => {
+            let (course, report) = known(&root)?;
+            say(next::next(&course, &report, options)?)
+        }
+        Some(Verb::Hint(options)) => say(hint::hint(&read(&root)?, options)?),
+        Some(Verb::Explain(options)) => say(explain::explain(
+            &read(&root)?,
+            &Lock::read(&root)?,
+            options,
+        )?),
+        Some(Verb::Solution(options)) => {
+            let (course, report) = known(&root)?;
+            say(solution::solution(&course, &report, options)?)
         }
         Some(Verb::Lock { author: false }) => Err(Error::new(
             format!(
@@ -399,6 +418,28 @@ fn assess(root: &Path, options: &GradeOptions) -> Result<Report> {
     let mut report = Report::new(&course, &assessments?, &selected, target);
     report.errors = strays(&course);
     Ok(report)
+}
+
+fn read(root: &Path) -> Result<Course> {
+    Course::read(root, &Lock::read(root)?)
+}
+
+/// The course, and what earlier runs have found out about all of it as it is now.
+fn known(root: &Path) -> Result<(Course, Report)> {
+    let lock = Lock::read(root)?;
+    let course = Course::read(root, &lock)?;
+    let plan = Plan {
+        target: Target::Exercises,
+        use_cache: true,
+        target_dir: target_dir(root),
+        hang_guard: Duration::from_secs(60),
+        workers: 1,
+        interrupted: Arc::default(),
+    };
+    let assessments = grade::grade::known(&course, &lock, &plan)?;
+    let all = vec![true; assessments.len()];
+    let report = Report::new(&course, &assessments, &all, Target::Exercises);
+    Ok((course, report))
 }
 
 /// What lies about among the exercises and is none.
@@ -548,18 +589,9 @@ fn find_course(named: Option<&Path>) -> Result<PathBuf> {
 /// What the selectors name; without any, the exercise in whose folder the grader was called, or else everything.
 fn select(course: &Course, selectors: &[String]) -> Result<Vec<bool>> {
     match selectors {
-        [] => course.select(exercise_here(course).as_slice()),
+        [] => course.select(course.here().as_slice()),
         named => course.select(named),
     }
-}
-
-/// The folder of the exercise in which the grader was called.
-fn exercise_here(course: &Course) -> Option<String> {
-    let here = std::env::current_dir().ok()?;
-    let exercises = course.root.join("exercises").canonicalize().ok()?;
-    let inside = here.strip_prefix(exercises).ok()?;
-    let folder = inside.components().nth(1)?;
-    Some(folder.as_os_str().to_string_lossy().into_owned())
 }
 
 /// As [`select`]; but after one exercise, or in its folder, a word that names none is a part of the names of its checks.
@@ -572,7 +604,7 @@ fn select_checks(
         Ok(selected) => return Ok((selected, None)),
         Err(unknown) => unknown,
     };
-    let (exercise, part) = match (selectors, exercise_here(course)) {
+    let (exercise, part) = match (selectors, course.here()) {
         ([exercise, part], _) => (exercise.clone(), part),
         ([part], Some(here)) => (here, part),
         _ => return Err(unknown),
@@ -623,23 +655,17 @@ fn as_json(value: &impl serde::Serialize) -> String {
     json.map_or_else(|error| format!("\"{error}\"\n"), |json| json + "\n")
 }
 
-fn list_as_json(course: &Course) -> String {
-    let exercises: Vec<_> = course
-        .exercises
-        .iter()
-        .map(|exercise| {
-            serde_json::json!({
-                "id": exercise.id(),
-                "name": exercise.name,
-                "title": exercise.title,
-                "phase": exercise.phase.name,
-                "path": format!("exercises/{}", exercise.path()),
-                "topic": exercise.topic,
-                "needs": exercise.needs,
-            })
-        })
-        .collect();
-    as_json(&serde_json::json!({ "schema": "kata/list/v1", "exercises": exercises }))
+/// Prints what a command has to say.
+fn say(answer: Answer) -> Result<u8> {
+    print(&answer.text)?;
+    if let Some(note) = &answer.note {
+        let _ = writeln!(
+            io::stderr(),
+            "{} {note}",
+            style("grade:").for_stderr().yellow()
+        );
+    }
+    Ok(answer.code)
 }
 
 /// Writes to standard output. A reader that has seen enough, such as `head`, is no error.

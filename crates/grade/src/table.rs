@@ -7,7 +7,7 @@ use std::path::Path;
 use console::{Alignment, measure_text_width, pad_str, style};
 use serde::Deserialize as _;
 
-use crate::course::{Course, Target};
+use crate::course::Target;
 use crate::result::{
     CheckReport, ExerciseReport, FailureReport, NextStep, PhaseReport, Report, State, Tally,
     kind_order,
@@ -37,34 +37,6 @@ pub fn render(report: &Report, layout: Layout<'_>) -> String {
     }
     render_failures(&mut text, report, layout);
     render_summary(&mut text, report);
-    text
-}
-
-/// All exercises, without grading any.
-pub fn list(course: &Course) -> String {
-    let mut rows = Vec::new();
-    for exercise in &course.exercises {
-        // Not those that are not written yet.
-        let exists = |id: &&String| course.exercises.iter().any(|other| other.id() == **id);
-        let needs: Vec<&str> = exercise
-            .needs
-            .iter()
-            .filter(exists)
-            .map(String::as_str)
-            .collect();
-        let needs = match needs.as_slice() {
-            [] => String::new(),
-            needs => format!("needs {}", needs.join(", ")),
-        };
-        rows.push(vec![
-            exercise.id(),
-            style(&exercise.name).bold().to_string(),
-            exercise.title.clone(),
-            style(needs).dim().to_string(),
-        ]);
-    }
-    let mut text = String::new();
-    render_rows(&mut text, &rows);
     text
 }
 
@@ -201,7 +173,7 @@ fn cell(check: &CheckReport) -> String {
     }
 }
 
-fn state_cell(state: State) -> String {
+pub(crate) fn state_cell(state: State) -> String {
     let words = style(state.words());
     let words = match state {
         State::Passing => words.green(),
@@ -215,7 +187,7 @@ fn state_cell(state: State) -> String {
 const INDENT: &str = "  ";
 const GAP: &str = "  ";
 
-fn column_widths(rows: &[Vec<String>]) -> Vec<usize> {
+pub(crate) fn column_widths(rows: &[Vec<String>]) -> Vec<usize> {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     (0..columns)
         .map(|column| {
@@ -228,17 +200,21 @@ fn column_widths(rows: &[Vec<String>]) -> Vec<usize> {
         .collect()
 }
 
-fn width_of(rows: &[Vec<String>]) -> usize {
+pub(crate) fn width_of(rows: &[Vec<String>]) -> usize {
     let widths = column_widths(rows);
     INDENT.len() + widths.iter().sum::<usize>() + GAP.len() * widths.len().saturating_sub(1)
 }
 
 pub(crate) fn render_rows(text: &mut String, rows: &[Vec<String>]) {
-    let widths = column_widths(rows);
+    render_rows_in(text, rows, &column_widths(rows));
+}
+
+/// In columns that are also those of other rows.
+pub(crate) fn render_rows_in(text: &mut String, rows: &[Vec<String>], widths: &[usize]) {
     for row in rows {
         let cells: Vec<_> = row
             .iter()
-            .zip(&widths)
+            .zip(widths)
             .map(|(cell, &width)| pad_str(cell, width, Alignment::Left, None))
             .collect();
         let _ = writeln!(text, "{INDENT}{}", cells.join(GAP).trim_end());
@@ -331,7 +307,7 @@ fn render_failure(text: &mut String, exercise: &ExerciseReport, layout: Layout<'
     let hints = format!("hints/{}.md", exercise.path);
     let hints_help = !matches!(exercise.state, State::TestsEdited | State::WontCompile);
     if hints_help && layout.root.join(&hints).exists() {
-        let _ = writeln!(text, "  Hint: {hints}");
+        let _ = writeln!(text, "  Hint: ./grade.sh hint {}", exercise.name);
     }
     text.push('\n');
 }
@@ -470,11 +446,11 @@ fn render_summary(text: &mut String, report: &Report) {
     if report.partial && report.target == Target::Exercises {
         for exercise in report.exercises() {
             if exercise.state == State::Passing {
-                let ExerciseReport { id, name, path, .. } = exercise;
+                let ExerciseReport { id, name, .. } = exercise;
                 let _ = writeln!(
                     text,
-                    "{id} {name} passes. The questions at the end of exercises/{path}/README.md are what no check asks; \
-                     solutions/{path}/ shows how else it can be done."
+                    "{id} {name} passes. `./grade.sh solution {name}` shows the reference beside yours, the questions that no \
+                     check asks, and how else it can be done."
                 );
             }
         }
