@@ -84,7 +84,8 @@ fn add_content(digest: &mut Digest, path: &Path) {
     }
 }
 
-fn is_left_behind(name: &std::ffi::OsStr) -> bool {
+/// Whether editors, systems or proptest have left it behind, so that no digest counts it.
+pub fn is_left_behind(name: &std::ffi::OsStr) -> bool {
     let name = name.as_encoded_bytes();
     name.starts_with(b".") || name.ends_with(b"~") || name.ends_with(b"proptest-regressions")
 }

@@ -19,6 +19,7 @@
 //! | [`class`] | other people's code: each exercise of each submission in a sandbox |
 //! | [`result`] | the outcome as data: `--json` |
 //! | [`hint`], [`next`], [`list`], [`explain`], [`solution`] | what a learner asks beside the verdict |
+//! | [`reset`], [`originals`] | the course's own text again, and nothing of the learner's lost |
 //! | [`answer`], [`texts`], [`remembered`], [`editor`] | what those have in common |
 //! | [`table`], [`progress`], [`junit`] | the outcome for people and for other tools |
 //!
@@ -45,10 +46,12 @@ pub mod junit;
 pub mod list;
 pub mod lock;
 pub mod next;
+pub mod originals;
 pub mod permitted;
 pub mod pool;
 pub mod progress;
 pub mod remembered;
+pub mod reset;
 pub mod result;
 pub mod run;
 pub mod settle;

@@ -20,7 +20,9 @@ use grade::progress::{ClassProgress, Progress};
 use grade::result::Report;
 use grade::table::Layout;
 use grade::workspace::Workspace;
-use grade::{audit, bench, explain, hint, junit, list, next, process, solution, table};
+use grade::{
+    audit, bench, explain, hint, junit, list, next, originals, process, reset, solution, table,
+};
 
 /// Grades your exercises: builds what you have started, runs every check in a process of its own, and says what holds
 /// and what to do next.
@@ -62,6 +64,8 @@ enum Verb {
     Hint(hint::Options),
     /// Show what a check explores and what it rules out
     Explain(explain::Options),
+    /// Bring back the course's own text, after a backup of what is there
+    Reset(reset::Options),
     /// Show the reference beside your code, questions that no check asks, and other solutions
     Solution(solution::Options),
     /// Measure the time your code takes beside what a user would pick instead, such as std's own; decides nothing
@@ -319,6 +323,9 @@ fn run(cli: &Cli) -> Result<u8> {
             &Lock::read(&root)?,
             options,
         )?),
+        Some(Verb::Reset(options)) => {
+            say(reset::reset(&read(&root)?, &Lock::read(&root)?, options)?)
+        }
         Some(Verb::Solution(options)) => {
             let (course, report) = known(&root)?;
             say(solution::solution(&course, &report, options)?)
@@ -403,6 +410,7 @@ fn assess(root: &Path, options: &GradeOptions) -> Result<Report> {
     let course = Course::read(root, &lock)?;
     let (selected, only) = select_checks(&course, &lock, &options.selectors)?;
     let target = target(options.solutions);
+    originals::record(&course, &lock);
     let plan = Plan {
         target,
         use_cache: !options.no_cache,

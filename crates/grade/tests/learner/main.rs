@@ -16,4 +16,5 @@ mod small;
 mod asked;
 mod course;
 mod hints;
+mod resets;
 mod solutions;
