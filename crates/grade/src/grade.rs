@@ -219,6 +219,11 @@ fn assess_in(
     let cache = Cache::open(workplace.folder.join("cache"), &course.root, &settings)?;
     let edited = edited_parts(course, lock, plan.target);
     let (mut assessments, open) = look(course, lock, &edited, selected, only, plan, &cache)?;
+    for (index, assessment) in assessments.iter().enumerate() {
+        for (world, result) in assessment.worlds.iter().filter(|_| selected[index]) {
+            watch.known(&course.exercises[index].name, *world, result);
+        }
+    }
 
     let mut workspace = Workspace::read(&course.root, workplace.folder.join("workspace"));
     for work in find_out(order, open, &mut workspace, &cache, &settings, watch)? {
@@ -543,6 +548,7 @@ fn find_out(
     let running = Mutex::new(Running::default());
     let packages: Vec<Package> = open.iter().map(|work| work.package.clone()).collect();
     let finished = |place: Place, result: TestResult| {
+        watch.tested(&packages[place.work].name, place.world, &result);
         let mut running = running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((basis, tests)) = running.finish(place, result) {
             cache.store(&packages[place.work], place.world, basis, &tests);
@@ -556,7 +562,7 @@ fn find_out(
                 let _ = jobs.send(job);
             }
         };
-        for world in World::ALL {
+        for world in World::BY_COST {
             build_and_queue(
                 &mut open, world, workspace, cache, settings, watch, &running, &mut queue,
             )?;
@@ -687,8 +693,15 @@ fn build_and_queue(
             }
         };
         if names.is_empty() {
-            store(work, basis, WorldResult::Tests(others));
+            let result = WorldResult::Tests(others);
+            watch.known(&work.package.name, world, &result);
+            store(work, basis, result);
             continue;
+        }
+        watch.queued(names.len());
+        watch.testing(&work.package.name, world, names.len() + others.len());
+        for other in &others {
+            watch.tested(&work.package.name, world, other);
         }
         running
             .lock()
@@ -703,7 +716,6 @@ fn build_and_queue(
                     stamp,
                 },
             );
-        watch.queued(names.len());
         for (test, name) in names.into_iter().enumerate() {
             queue.push(Job {
                 tag: Place {

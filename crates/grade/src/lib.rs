@@ -18,7 +18,8 @@
 //! | [`audit`] | the author's gate: the tests are tested |
 //! | [`class`] | other people's code: each exercise of each submission in a sandbox |
 //! | [`result`] | the outcome as data: `--json` |
-//! | [`hint`], [`next`], [`list`], [`explain`], [`solution`] | what a learner asks beside the verdict |
+//! | [`hint`], [`next`], [`list`], [`explain`], [`solution`], [`doc`] | what a learner asks beside the verdict |
+//! | [`live`] | the verdict at every save |
 //! | [`reset`], [`originals`] | the course's own text again, and nothing of the learner's lost |
 //! | [`answer`], [`texts`], [`remembered`], [`editor`] | what those have in common |
 //! | [`table`], [`progress`], [`junit`] | the outcome for people and for other tools |
@@ -34,6 +35,7 @@ pub mod cache;
 pub mod class;
 pub mod course;
 pub mod digest;
+pub mod doc;
 pub mod editor;
 pub mod error;
 pub mod explain;
@@ -44,6 +46,7 @@ pub mod inputs;
 pub mod judge;
 pub mod junit;
 pub mod list;
+pub mod live;
 pub mod lock;
 pub mod next;
 pub mod originals;

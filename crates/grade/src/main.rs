@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 use console::{Term, style};
 
 use grade::answer::Answer;
@@ -21,7 +21,8 @@ use grade::result::Report;
 use grade::table::Layout;
 use grade::workspace::Workspace;
 use grade::{
-    audit, bench, explain, hint, junit, list, next, originals, process, reset, solution, table,
+    audit, bench, doc, explain, hint, junit, list, live, next, originals, process, reset, solution,
+    table,
 };
 
 /// Grades your exercises: builds what you have started, runs every check in a process of its own, and says what holds
@@ -32,6 +33,14 @@ use grade::{
     bin_name = "./grade.sh",
     version,
     after_help = "\
+Examples:
+  ./grade.sh                        grade what you have started, and say what to do next
+  ./grade.sh spin_lock              grade one exercise
+  ./grade.sh spin_lock try_lock     only its checks with try_lock in their names
+  ./grade.sh phase1 --all-failures  grade a phase, and tell why each check fails
+  ./grade.sh watch                  grade at every save
+  ./grade.sh COMMAND --help         more about a command
+
 An EXERCISE is a name, a number or a folder: spin_lock, 1.04, 04_spin_lock. A PHASE is phase1, 1 or phase1_internals.
 With selectors, only what they name is built, run and shown; level and completion still regard the whole course, as far as
 it is known from earlier runs. After one exercise, a word that names none is a part of the names of its checks: `litmus mp`
@@ -54,6 +63,12 @@ struct Cli {
     course: Option<PathBuf>,
 }
 
+const COMPLETIONS: &str = "\
+Examples:
+  source <(./grade.sh completions bash)
+  ./grade.sh completions zsh >~/.zfunc/_grade.sh        with ~/.zfunc in fpath
+  ./grade.sh completions fish >~/.config/fish/completions/grade.sh.fish";
+
 #[derive(Subcommand)]
 enum Verb {
     /// Show all exercises: how large they are, how they stand, what each one needs
@@ -68,9 +83,22 @@ enum Verb {
     Reset(reset::Options),
     /// Show the reference beside your code, questions that no check asks, and other solutions
     Solution(solution::Options),
+    /// Grade an exercise at every save
+    Watch(live::Options),
+    /// Open the documentation of kata, on which every exercise is built
+    Doc(doc::Options),
+    /// Print what a shell needs to complete this command line
+    #[command(after_help = COMPLETIONS)]
+    Completions {
+        /// For which shell
+        shell: clap_complete::Shell,
+    },
     /// Measure the time your code takes beside what a user would pick instead, such as std's own; decides nothing
     Bench(BenchOptions),
     /// For authors: record tests, Cargo.toml and stubs as the course's own in exercises/tests.lock
+    #[command(
+        after_help = "Examples:\n  ./grade.sh lock --author    after you have changed a stub, a check or a crate they are built with"
+    )]
     Lock {
         /// I am an author of this course: what is there now is what every learner is to be measured by
         #[arg(long)]
@@ -90,6 +118,11 @@ enum Verb {
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "\
+Examples:
+  ./grade.sh class submissions --out results                  grade a folder of submissions
+  ./grade.sh class submissions --out part1 --shard 1/4        a quarter of them, on one of four machines
+  ./grade.sh class merge part1 part2 part3 part4 --out all    put the four together
+
 A submission is a folder in SUBMISSIONS: a clone of the course, a tree with exercises/PHASE/NN_NAME/src in it, or a folder
 NAME or NN_NAME with src in it for each exercise. Only .rs files below src are taken. docs/classes.md says more.
 
@@ -144,6 +177,13 @@ enum ClassVerb {
 }
 
 #[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  ./grade.sh audit spin_lock      one exercise
+  ./grade.sh audit --changed      what was not in order, or has changed since
+  ./grade.sh audit --json         everything, for a program
+
+Exit code: 0 if all is in order, 1 if something is not, 2 if the grader itself could not work.")]
 struct AuditOptions {
     /// What to audit [default: everything; in an exercise's folder, that one]
     #[arg(value_name = "EXERCISE|PHASE")]
@@ -172,6 +212,11 @@ struct AuditOptions {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
+Examples:
+  ./grade.sh bench spin_lock                yours beside std's and parking_lot's
+  ./grade.sh bench spin_lock --solutions    the reference beside them
+  ./grade.sh bench phase1 --json            a phase, for a program
+
 Your code and its peers run in turns, in many short rounds, optimised, one exercise after the other. The ratio is your time
 divided by the peer's. A busy machine makes the figures spread: close what you can, and measure twice.
 
@@ -295,6 +340,12 @@ fn wants_colour(is_terminal: bool) -> bool {
 }
 
 fn run(cli: &Cli) -> Result<u8> {
+    if let Some(Verb::Completions { shell }) = &cli.command {
+        let mut script = Vec::new();
+        clap_complete::generate(*shell, &mut Cli::command(), "grade.sh", &mut script);
+        print(&String::from_utf8_lossy(&script))?;
+        return Ok(0);
+    }
     if let Some(Verb::Cell) = cli.command {
         // What it is asked says where the course is.
         return class::cell::run(prepare()?).map(|()| 0);
@@ -323,6 +374,17 @@ fn run(cli: &Cli) -> Result<u8> {
             &Lock::read(&root)?,
             options,
         )?),
+        Some(Verb::Watch(options)) => {
+            let stop = prepare()?;
+            say(live::watch(
+                &root,
+                &target_dir(&root),
+                cores(),
+                &stop,
+                options,
+            )?)
+        }
+        Some(Verb::Doc(options)) => say(doc::doc(&root, &target_dir(&root), options)?),
         Some(Verb::Reset(options)) => {
             say(reset::reset(&read(&root)?, &Lock::read(&root)?, options)?)
         }
@@ -365,7 +427,7 @@ fn run(cli: &Cli) -> Result<u8> {
         Some(Verb::Bench(options)) => run_bench(&root, options),
         Some(Verb::Audit(options)) => run_audit(&root, options),
         Some(Verb::Class(options)) => run_class(&root, options),
-        Some(Verb::Cell) => unreachable!("it needs no course"),
+        Some(Verb::Cell | Verb::Completions { .. }) => unreachable!("they need no course"),
         None => {
             let report = assess(&root, &cli.grade).map_err(|error| in_json_too(cli, error))?;
             show(&root, &cli.grade, &report)

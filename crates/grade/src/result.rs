@@ -519,6 +519,25 @@ fn nothing_known(no_checks: bool) -> CheckReport {
 }
 
 impl FailureReport {
+    /// Why a test did not pass, if it did not.
+    pub fn of(test: &TestResult, replay: Option<String>) -> Option<Self> {
+        let (Verdict::Failed(failure) | Verdict::Hanging(failure)) = &test.verdict else {
+            return None;
+        };
+        let Failure { message, timeline } = failure.clone();
+        let reported = timeline
+            .as_ref()
+            .and_then(|timeline| timeline["replay"].as_str());
+        Some(Self {
+            test: test.name.clone(),
+            message,
+            hanging: matches!(test.verdict, Verdict::Hanging(_)),
+            unfinished: failure.is_todo(),
+            replay: reported.map(str::to_owned).or(replay),
+            timeline,
+        })
+    }
+
     /// The picture that `kata` drew; empty if there is none.
     pub fn picture(&self) -> &str {
         let text = self.timeline.as_ref().map(|timeline| &timeline["text"]);
@@ -550,21 +569,8 @@ impl CheckReport {
                     self.skip_reasons.push(reason.clone());
                 }
             }
-            Verdict::Failed(failure) | Verdict::Hanging(failure) => {
-                let hanging = matches!(test.verdict, Verdict::Hanging(_));
-                let unfinished = failure.is_todo();
-                let Failure { message, timeline } = failure.clone();
-                let reported = timeline
-                    .as_ref()
-                    .and_then(|timeline| timeline["replay"].as_str());
-                self.failures.push(FailureReport {
-                    test: test.name.clone(),
-                    message,
-                    hanging,
-                    unfinished,
-                    replay: reported.map(str::to_owned).or(replay),
-                    timeline,
-                });
+            Verdict::Failed(_) | Verdict::Hanging(_) => {
+                self.failures.extend(FailureReport::of(test, replay));
             }
         }
     }

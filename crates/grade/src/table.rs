@@ -239,7 +239,7 @@ fn render_failures(text: &mut String, report: &Report, layout: Layout<'_>) {
 }
 
 /// The first thing that keeps an exercise from passing, and what helps.
-fn render_failure(text: &mut String, exercise: &ExerciseReport, layout: Layout<'_>) {
+pub(crate) fn render_failure(text: &mut String, exercise: &ExerciseReport, layout: Layout<'_>) {
     let head = format!("{} {}", exercise.id, exercise.name);
     let _ = writeln!(
         text,
@@ -312,7 +312,7 @@ fn render_failure(text: &mut String, exercise: &ExerciseReport, layout: Layout<'
     text.push('\n');
 }
 
-fn render_message(text: &mut String, failure: &FailureReport, layout: Layout<'_>) {
+pub(crate) fn render_message(text: &mut String, failure: &FailureReport, layout: Layout<'_>) {
     let is_test = failure.replay.is_some();
     if is_test {
         let _ = writeln!(text, "  {}", style(&failure.test).red());

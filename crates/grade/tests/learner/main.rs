@@ -17,4 +17,6 @@ mod asked;
 mod course;
 mod hints;
 mod resets;
+mod shell;
 mod solutions;
+mod watching;
