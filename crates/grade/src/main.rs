@@ -537,7 +537,9 @@ fn show(root: &Path, options: &GradeOptions, report: &Report) -> Result<u8> {
         table::render(report, layout)
     })?;
     if let Some(file) = &options.junit {
-        std::fs::write(file, junit::render(report)).map_err(|error| {
+        let xml = junit::render(report)
+            .map_err(|error| Error::new(format!("JUnit XML cannot be written: {error}"), ""))?;
+        std::fs::write(file, xml).map_err(|error| {
             Error::new(
                 format!("{} cannot be written: {error}", file.display()),
                 "Name another file with --junit FILE.",
