@@ -22,7 +22,9 @@
 //! | [`live`] | the verdict at every save |
 //! | [`reset`], [`originals`] | the course's own text again, and nothing of the learner's lost |
 //! | [`answer`], [`texts`], [`remembered`], [`editor`] | what those have in common |
-//! | [`table`], [`progress`], [`junit`] | the outcome for people and for other tools |
+//! | [`table`], [`progress`] | the outcome for people |
+//! | [`page`], [`junit`] | the outcome for browsers and for other tools |
+//! | [`markup`] | learners' text, made safe for those |
 //!
 //! Nothing below `grade` writes to the terminal: progress goes to a [`watch::Watch`].
 
@@ -48,8 +50,10 @@ pub mod junit;
 pub mod list;
 pub mod live;
 pub mod lock;
+pub mod markup;
 pub mod next;
 pub mod originals;
+pub mod page;
 pub mod permitted;
 pub mod pool;
 pub mod progress;

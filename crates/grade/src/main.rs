@@ -21,8 +21,8 @@ use grade::result::Report;
 use grade::table::Layout;
 use grade::workspace::Workspace;
 use grade::{
-    audit, bench, doc, explain, hint, junit, list, live, next, originals, process, reset, solution,
-    table,
+    audit, bench, doc, explain, hint, junit, list, live, next, originals, page, process, reset,
+    solution, table,
 };
 
 /// Grades your exercises: builds what you have started, runs every check in a process of its own, and says what holds
@@ -95,6 +95,8 @@ enum Verb {
     },
     /// Measure the time your code takes beside what a user would pick instead, such as std's own; decides nothing
     Bench(BenchOptions),
+    /// Write a page that shows how far you are and why what fails does, or a badge; grades first what has changed
+    Report(ReportOptions),
     /// For authors: record tests, Cargo.toml and stubs as the course's own in exercises/tests.lock
     #[command(
         after_help = "Examples:\n  ./grade.sh lock --author    after you have changed a stub, a check or a crate they are built with"
@@ -174,6 +176,34 @@ enum ClassVerb {
         #[arg(long, value_name = "DIR")]
         out: PathBuf,
     },
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+The page is one file without scripts: it can be opened from the disk, sent, or put on a web server. The badge is an SVG.
+
+Examples:
+  ./grade.sh report --html progress.html
+  ./grade.sh report --badge badge.svg
+
+Exit code: 0 if what was asked for was written, whatever it shows; 2 if the grader itself could not work.")]
+#[group(id = "what", required = true, multiple = true, args = ["html", "badge"])]
+struct ReportOptions {
+    /// Write the page to this file
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
+
+    /// Write the badge to this file
+    #[arg(long, value_name = "FILE")]
+    badge: Option<PathBuf>,
+
+    /// Report on the reference solutions instead of your code
+    #[arg(long)]
+    solutions: bool,
+
+    /// Stop a check that has used so many seconds of CPU time; one that only sleeps is stopped after 10
+    #[arg(long, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
+    hang_guard: Duration,
 }
 
 #[derive(clap::Args)]
@@ -425,11 +455,13 @@ fn run(cli: &Cli) -> Result<u8> {
             Ok(0)
         }
         Some(Verb::Bench(options)) => run_bench(&root, options),
+        Some(Verb::Report(options)) => run_report(&root, options),
         Some(Verb::Audit(options)) => run_audit(&root, options),
         Some(Verb::Class(options)) => run_class(&root, options),
         Some(Verb::Cell | Verb::Completions { .. }) => unreachable!("they need no course"),
         None => {
-            let report = assess(&root, &cli.grade).map_err(|error| in_json_too(cli, error))?;
+            let report =
+                assess(&root, &cli.grade, false).map_err(|error| in_json_too(cli, error))?;
             show(&root, &cli.grade, &report)
         }
     }
@@ -466,11 +498,15 @@ fn prepare() -> Result<Arc<AtomicBool>> {
     Ok(interrupted)
 }
 
-fn assess(root: &Path, options: &GradeOptions) -> Result<Report> {
+fn assess(root: &Path, options: &GradeOptions, everything: bool) -> Result<Report> {
     let interrupted = prepare()?;
     let lock = Lock::read(root)?;
     let course = Course::read(root, &lock)?;
-    let (selected, only) = select_checks(&course, &lock, &options.selectors)?;
+    let (selected, only) = if everything {
+        (course.select(&[])?, None)
+    } else {
+        select_checks(&course, &lock, &options.selectors)?
+    };
     let target = target(options.solutions);
     originals::record(&course, &lock);
     let plan = Plan {
@@ -539,14 +575,33 @@ fn show(root: &Path, options: &GradeOptions, report: &Report) -> Result<u8> {
     if let Some(file) = &options.junit {
         let xml = junit::render(report)
             .map_err(|error| Error::new(format!("JUnit XML cannot be written: {error}"), ""))?;
-        std::fs::write(file, xml).map_err(|error| {
-            Error::new(
-                format!("{} cannot be written: {error}", file.display()),
-                "Name another file with --junit FILE.",
-            )
-        })?;
+        write(file, &xml, "--junit")?;
     }
     Ok(report.exit_code(options.all))
+}
+
+fn run_report(root: &Path, options: &ReportOptions) -> Result<u8> {
+    // As `./grade.sh` alone would, but for everything, wherever it is called.
+    let mut grade = Cli::parse_from(["./grade.sh"]).grade;
+    grade.solutions = options.solutions;
+    grade.hang_guard = options.hang_guard;
+    let report = assess(root, &grade, true)?;
+    if let Some(file) = &options.html {
+        write(file, &page::render(&report), "--html")?;
+    }
+    if let Some(file) = &options.badge {
+        write(file, &page::badge::render(&report), "--badge")?;
+    }
+    Ok(0)
+}
+
+fn write(file: &Path, content: &str, option: &str) -> Result<()> {
+    std::fs::write(file, content).map_err(|error| {
+        Error::new(
+            format!("{} cannot be written: {error}", file.display()),
+            format!("Name another file with {option} FILE."),
+        )
+    })
 }
 
 fn run_bench(root: &Path, options: &BenchOptions) -> Result<u8> {

@@ -455,22 +455,27 @@ fn render_summary(text: &mut String, report: &Report) {
             }
         }
     }
-    let advice = match (report.target, &report.next) {
-        (Target::Solutions, _) => return,
-        (Target::Exercises, Some(next)) => advice(next),
+    if let Some(advice) = next_step(report) {
+        let _ = writeln!(text, "{} {advice}", style("Next step:").bold());
+    }
+}
+
+/// What to do now; nothing of that can be said of the solutions.
+pub(crate) fn next_step(report: &Report) -> Option<String> {
+    match (report.target, &report.next) {
+        (Target::Solutions, _) => None,
+        (Target::Exercises, Some(next)) => Some(advice(next)),
         (Target::Exercises, None) if report.total == 0 => {
-            "There is no exercise here yet.".to_owned()
+            Some("There is no exercise here yet.".to_owned())
         }
-        (Target::Exercises, None) if report.course.passed < report.course.total => {
+        (Target::Exercises, None) if report.course.passed < report.course.total => Some(
             "Everything that is written passes. Compare yours with solutions/, and see what the alternatives do differently."
-                .to_owned()
-        }
-        (Target::Exercises, None) => {
-            "Everything passes. Compare yours with solutions/, and see what the alternatives do differently."
-                .to_owned()
-        }
-    };
-    let _ = writeln!(text, "{} {advice}", style("Next step:").bold());
+                .to_owned(),
+        ),
+        (Target::Exercises, None) => Some(
+            "Everything passes. Compare yours with solutions/, and see what the alternatives do differently.".to_owned(),
+        ),
+    }
 }
 
 /// What a part of the checks says, and that it is a part.

@@ -306,6 +306,59 @@ fn without_a_terminal_there_are_tables_and_no_escapes() {
 }
 
 #[test]
+fn the_report_is_a_page_of_the_whole_course_and_a_badge() {
+    let (graded, _guard) = graded();
+    let file = |name: &str| graded.course.root.join(name).to_str().unwrap().to_owned();
+    let (html, badge) = (file("progress.html"), file("badge.svg"));
+    let arguments = ["report", "--html", &html, "--badge", &badge];
+    let folder = graded.course.root.join(Course::path("solved", "src"));
+    let output = graded
+        .course
+        .grader(&[&arguments[..], &["--hang-guard", "3"]].concat())
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "");
+    let page = fs::read_to_string(html).unwrap();
+    for words in [
+        "2 of 21 passing",
+        "Phase 6 · Capstones",
+        "<article class=\"card passing\">",
+        "<article class=\"card tests_edited wide\">",
+        "the picture",
+        "expected `u32`, found `&amp;str`",
+        "Continue with 1.03 wrong",
+    ] {
+        assert!(page.contains(words), "{words:?} is missing:\n{page}");
+    }
+    let badge = fs::read_to_string(badge).unwrap();
+    assert!(badge.contains("2 of 21 · Basics"), "{badge}");
+}
+
+#[test]
+fn a_report_goes_nowhere_but_to_a_file() {
+    let (graded, _guard) = graded();
+    let output = graded.course.run(&["report"]);
+    assert_eq!(output.status.code(), Some(2));
+    let stderr = text(&output.stderr);
+    assert!(
+        stderr.contains("--html") && stderr.contains("--badge"),
+        "{stderr}"
+    );
+    let arguments = [
+        "report",
+        "--html",
+        "/no/such/folder/a.html",
+        "--hang-guard",
+        "3",
+    ];
+    let output = graded.course.run(&arguments);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(text(&output.stderr).contains("Name another file with --html FILE"));
+}
+
+#[test]
 fn in_an_exercises_folder_that_exercise_is_graded() {
     let (graded, _guard) = graded();
     let folder = graded.course.root.join(Course::path("solved", "src"));
