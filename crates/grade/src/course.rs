@@ -44,6 +44,11 @@ impl Phase {
     pub fn id(&self) -> String {
         format!("phase{}", self.number)
     }
+
+    /// The one that `word` names: `phase1`, `1` or `phase1_internals`.
+    pub fn named(word: &str) -> Option<&'static Self> {
+        PHASES.iter().find(|phase| names_phase(phase, word))
+    }
 }
 
 /// Whose code is graded.
@@ -278,10 +283,7 @@ impl Course {
         let mut selected = vec![false; self.exercises.len()];
         for selector in selectors {
             let word = last_segment(selector);
-            let phase = PHASES
-                .iter()
-                .find(|phase| names_phase(phase, word))
-                .map(|phase| phase.number);
+            let phase = Phase::named(word).map(|phase| phase.number);
             let mut known = phase.is_some();
             for (exercise, selected) in self.exercises.iter().zip(&mut selected) {
                 if phase == Some(exercise.phase.number) || names_exercise(exercise, word) {

@@ -16,6 +16,7 @@
 //! | [`grade`] | all of this for the selected exercises |
 //! | [`bench`] | how long it takes, beside what a user would pick instead |
 //! | [`audit`] | the author's gate: the tests are tested |
+//! | [`scaffold`], [`repeated`] | what an author need not write |
 //! | [`class`] | other people's code: each exercise of each submission in a sandbox |
 //! | [`result`] | the outcome as data: `--json` |
 //! | [`hint`], [`next`], [`list`], [`explain`], [`solution`], [`doc`] | what a learner asks beside the verdict |
@@ -58,9 +59,11 @@ pub mod permitted;
 pub mod pool;
 pub mod progress;
 pub mod remembered;
+pub mod repeated;
 pub mod reset;
 pub mod result;
 pub mod run;
+pub mod scaffold;
 pub mod settle;
 pub mod solution;
 pub mod table;

@@ -12,7 +12,7 @@ use console::{Term, style};
 
 use grade::answer::Answer;
 use grade::class::{self, Shard};
-use grade::course::{Course, Exercise, Target};
+use grade::course::{Course, Exercise, Target, World};
 use grade::error::{Error, Result};
 use grade::grade::Plan;
 use grade::lock::Lock;
@@ -21,8 +21,8 @@ use grade::result::Report;
 use grade::table::Layout;
 use grade::workspace::Workspace;
 use grade::{
-    audit, bench, doc, explain, hint, junit, list, live, next, originals, page, process, reset,
-    solution, table,
+    audit, bench, doc, explain, hint, junit, list, live, next, originals, page, process, repeated,
+    reset, scaffold, solution, table,
 };
 
 /// Grades your exercises: builds what you have started, runs every check in a process of its own, and says what holds
@@ -106,6 +106,8 @@ enum Verb {
         #[arg(long)]
         author: bool,
     },
+    /// For authors: lay out all files of a new exercise, so that the audit says what is missing
+    New(NewOptions),
     /// For authors: test the tests. The stub fails every check, every right solution passes, every wrong one is rejected
     Audit(AuditOptions),
     /// For teachers: grade a folder of other people's submissions, each exercise of each in a sandbox of its own
@@ -204,6 +206,32 @@ struct ReportOptions {
     /// Stop a check that has used so many seconds of CPU time; one that only sleeps is stopped after 10
     #[arg(long, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
     hang_guard: Duration,
+}
+
+#[derive(clap::Args)]
+#[command(after_help = "\
+What is laid out is an exercise in miniature, with a stub that fails and a solution that passes. CONTRIBUTING.md says how it
+becomes one of yours. Nothing that is there is written over.
+
+Examples:
+  ./grade.sh new phase1 hazard_pointers --number 14
+  ./grade.sh new 5 trace_checker --world std")]
+struct NewOptions {
+    /// Where it belongs: phase1, 1 or phase1_internals
+    #[arg(value_name = "PHASE")]
+    phase: String,
+
+    /// What it is called: spin_lock
+    #[arg(value_name = "NAME")]
+    name: String,
+
+    /// Its number in the phase [default: the one after the last]
+    #[arg(long, value_name = "NN")]
+    number: Option<u8>,
+
+    /// A world that it has checks in, std, loom or shuttle; may be given several times [default: all three]
+    #[arg(long = "world", value_name = "WORLD", value_parser = world)]
+    worlds: Vec<World>,
 }
 
 #[derive(clap::Args)]
@@ -307,6 +335,11 @@ struct GradeOptions {
     /// How many checks run at once [default: the number of cores]
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     jobs: Option<u16>,
+}
+
+fn world(text: &str) -> std::result::Result<World, String> {
+    let known = World::ALL.into_iter().find(|world| world.name() == text);
+    known.ok_or_else(|| "the worlds are std, loom and shuttle".to_owned())
 }
 
 fn seconds(text: &str) -> std::result::Result<Duration, String> {
@@ -432,28 +465,10 @@ fn run(cli: &Cli) -> Result<u8> {
              Authors say `./grade.sh lock --author`.",
         )),
         Some(Verb::Lock { author: true }) => {
-            // What is there counts, not what an earlier lock expected.
-            let course = Course::read(&root, &Lock::default())?;
-            let plan = Plan {
-                target: Target::Exercises,
-                use_cache: false,
-                target_dir: target_dir(&root),
-                hang_guard: Duration::from_secs(90),
-                workers: 1,
-                interrupted: prepare()?,
-            };
-            let progress = Progress::new();
-            let earlier = Lock::read(&root).unwrap_or_default();
-            let checks = grade::grade::checks(&course, &earlier, &plan, &progress);
-            progress.clear();
-            Lock::of(&course, checks?)?.write(&root)?;
-            print(&format!(
-                "{}: {} exercises\n",
-                Lock::PATH,
-                course.exercises.len()
-            ))?;
+            lock(&root)?;
             Ok(0)
         }
+        Some(Verb::New(options)) => run_new(&root, options),
         Some(Verb::Bench(options)) => run_bench(&root, options),
         Some(Verb::Report(options)) => run_report(&root, options),
         Some(Verb::Audit(options)) => run_audit(&root, options),
@@ -538,7 +553,7 @@ fn known(root: &Path) -> Result<(Course, Report)> {
         target: Target::Exercises,
         use_cache: true,
         target_dir: target_dir(root),
-        hang_guard: Duration::from_secs(60),
+        hang_guard: Duration::from_secs(90),
         workers: 1,
         interrupted: Arc::default(),
     };
@@ -602,6 +617,57 @@ fn write(file: &Path, content: &str, option: &str) -> Result<()> {
             format!("Name another file with {option} FILE."),
         )
     })
+}
+
+/// Records what is there, and writes what solutions repeat of it.
+fn lock(root: &Path) -> Result<()> {
+    // What is there counts, not what an earlier lock expected.
+    let course = Course::read(root, &Lock::default())?;
+    for file in repeated::write(&course)? {
+        print(&format!("{file}: written\n"))?;
+    }
+    let plan = Plan {
+        target: Target::Exercises,
+        use_cache: false,
+        target_dir: target_dir(root),
+        hang_guard: Duration::from_secs(90),
+        workers: 1,
+        interrupted: prepare()?,
+    };
+    let progress = Progress::new();
+    let earlier = Lock::read(root).unwrap_or_default();
+    let checks = grade::grade::checks(&course, &earlier, &plan, &progress);
+    progress.clear();
+    Lock::of(&course, checks?)?.write(root)?;
+    print(&format!(
+        "{}: {} exercises\n",
+        Lock::PATH,
+        course.exercises.len()
+    ))
+}
+
+fn run_new(root: &Path, options: &NewOptions) -> Result<u8> {
+    let course = Course::read(root, &Lock::read(root)?)?;
+    let worlds = match options.worlds.as_slice() {
+        [] => &World::ALL[..],
+        named => named,
+    };
+    let wanted = scaffold::Wanted {
+        phase: &options.phase,
+        name: &options.name,
+        number: options.number,
+        worlds,
+    };
+    for file in scaffold::lay_out(&course, &wanted)? {
+        print(&format!("{}\n", file.display()))?;
+    }
+    lock(root)?;
+    print(&format!(
+        "{} ./grade.sh audit {} says what is missing; CONTRIBUTING.md says how it is written.\n",
+        style("Next step:").bold(),
+        options.name
+    ))?;
+    Ok(0)
 }
 
 fn run_bench(root: &Path, options: &BenchOptions) -> Result<u8> {

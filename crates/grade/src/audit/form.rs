@@ -34,6 +34,11 @@ pub fn readme(text: &str, tests: &BTreeSet<String>) -> Vec<String> {
             count => problems.push(format!("README.md has {count} sections `## {section}`")),
         }
     }
+    for (name, body) in &sections {
+        if SECTIONS.contains(&name.as_str()) && is_empty(body) {
+            problems.push(format!("README.md's section `## {name}` is empty"));
+        }
+    }
     if problems.is_empty() && known != SECTIONS {
         problems.push(format!(
             "README.md's sections are not in the order {}",
@@ -60,6 +65,18 @@ pub fn readme(text: &str, tests: &BTreeSet<String>) -> Vec<String> {
     problems
 }
 
+/// Whether a section says nothing, but for a comment on what is to be said.
+fn is_empty(body: &str) -> bool {
+    let mut rest = body;
+    let mut said = String::new();
+    while let Some((before, after)) = rest.split_once("<!--") {
+        said.push_str(before);
+        rest = after.split_once("-->").map_or("", |(_, after)| after);
+    }
+    said.push_str(rest);
+    said.trim().is_empty()
+}
+
 fn mentions(text: &str, word: &str) -> bool {
     text.match_indices(word).any(|(at, _)| {
         let is_word = |byte: Option<&u8>| {
@@ -75,10 +92,12 @@ pub fn hints(text: &str, stub: &str, solution: &str) -> Vec<String> {
     let mut problems = Vec::new();
     let count = sections(text)
         .iter()
-        .filter(|(name, _)| name.starts_with("Hint"))
+        .filter(|(name, body)| name.starts_with("Hint") && !is_empty(body))
         .count();
     if count < 3 {
-        problems.push(format!("{count} sections `## Hint`; three are the least"));
+        problems.push(format!(
+            "{count} sections `## Hint` that say something; three are the least"
+        ));
     }
     for (line, language, code) in fenced(text) {
         let is_rust = matches!(language.as_str(), "rust" | "rs")
@@ -227,25 +246,6 @@ fn is_id(text: &str) -> bool {
     known && number.len() == 2 && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// What is wrong with the solution's tests/checks.rs: it has to run the exercise's own checks, and nothing else.
-pub fn solution_checks(text: &str, path: &str, exercise: &str, solution: &str) -> Vec<String> {
-    let wanted_path = format!("#[path=\"../../../../exercises/{path}/tests/checks/main.rs\"]");
-    let wanted_crate = format!("externcrate{solution}as{exercise};");
-    let squeezed = packed(text);
-    let mut problems = Vec::new();
-    if !squeezed.contains(&wanted_path) {
-        problems.push(format!(
-            "the solution's tests/checks.rs does not include ../../../../exercises/{path}/tests/checks/main.rs"
-        ));
-    }
-    if !squeezed.contains(&wanted_crate) {
-        problems.push(format!(
-            "the solution's tests/checks.rs does not say `extern crate {solution} as {exercise};`"
-        ));
-    }
-    problems
-}
-
 /// The source of a module of the crate in `folder`, if it is where Rust looks for it.
 pub fn module_source(folder: &Path, path: &[String]) -> Option<String> {
     let mut file = folder.join("src");
@@ -262,8 +262,7 @@ pub fn module_source(folder: &Path, path: &[String]) -> Option<String> {
 mod tests {
     use super::*;
 
-    const README: &str =
-        "# A\n## Theory\n## Task\n## Checks\n`unit`: all\n## Questions\n## Further reading\n";
+    const README: &str = "# A\n## Theory\na\n## Task\nb\n## Checks\n`unit`: all\n## Questions\nc\n## Further reading\nd\n";
 
     fn tests(names: &[&str]) -> BTreeSet<String> {
         names.iter().map(|name| (*name).to_owned()).collect()
@@ -272,11 +271,28 @@ mod tests {
     #[test]
     fn a_readme_has_its_sections_in_order() {
         assert!(readme(README, &tests(&["unit::a"])).is_empty());
-        let missing = README.replace("## Task\n", "");
+        let missing = README.replace("## Task\nb\n", "");
         assert_eq!(readme(&missing, &tests(&[])).len(), 1);
-        let swapped = README.replace("## Theory\n## Task", "## Task\n## Theory");
+        let swapped = README.replace("## Theory\na\n## Task", "## Task\na\n## Theory");
         assert!(readme(&swapped, &tests(&[]))[0].contains("order"));
         assert!(readme("text", &tests(&[]))[0].contains("# Title"));
+    }
+
+    #[test]
+    fn a_section_says_something() {
+        let empty = README.replace("b\n", "\n<!-- The rules.\n-->\n");
+        assert_eq!(
+            readme(&empty, &tests(&[])),
+            ["README.md's section `## Task` is empty"]
+        );
+        let commented = README.replace("b\n", "<!-- The rules. --> There are none.\n");
+        assert!(readme(&commented, &tests(&[])).is_empty());
+        let hints = super::hints(
+            "## Hint 1\na\n## Hint 2\n<!-- b -->\n## Hint 3\nc\n",
+            "",
+            "",
+        );
+        assert!(hints[0].starts_with("2 sections"), "{hints:?}");
     }
 
     #[test]

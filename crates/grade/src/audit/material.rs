@@ -12,6 +12,7 @@ use crate::course::Exercise;
 use crate::digest;
 use crate::error::{Error, Result};
 use crate::lock::{Entry, Lock};
+use crate::repeated;
 
 /// The least that an author writes.
 const LEAST_MUTANTS: usize = 6;
@@ -63,7 +64,6 @@ impl Material {
         let readme = text("form", exercise_dir.join("README.md"));
         let hints = text("hints", hints_path(root, exercise));
         let manifest = text("form", exercise_dir.join("Cargo.toml"));
-        let checks = text("solution", solution_dir.join("tests/checks.rs"));
         let mutants = text("mutants", solution_dir.join("mutants.toml"));
         let (stub, solution) = (stub?, solution?);
 
@@ -78,25 +78,24 @@ impl Material {
         {
             report.find("form", problem);
         }
-        let solution_name = format!("{}_solution", exercise.name);
-        for problem in checks.iter().flat_map(|text| {
-            form::solution_checks(text, &exercise.path(), &exercise.name, &solution_name)
-        }) {
-            report.find("form", problem);
-        }
-        match fs::read_to_string(solution_dir.join("Cargo.toml")) {
-            Ok(text) if text.contains(&format!("name = \"{solution_name}\"")) => {}
-            Ok(_) => report.find(
+        if !solution_dir.join("Cargo.toml").is_file() {
+            report.find(
                 "solution",
-                format!("its Cargo.toml does not name it `{solution_name}`"),
-            ),
-            Err(error) => {
-                report.find(
-                    "solution",
-                    format!("its Cargo.toml cannot be read: {error}"),
-                );
-                return None;
+                "it has no Cargo.toml: run ./grade.sh lock --author",
+            );
+            return None;
+        }
+        match repeated::differences(root, &exercise.path(), &exercise.name) {
+            Ok(files) => {
+                for file in files {
+                    let file = file.display();
+                    report.find(
+                        "solution",
+                        format!("{file} is not what it repeats of the exercise: run ./grade.sh lock --author"),
+                    );
+                }
             }
+            Err(error) => report.find("solution", format!("the exercise cannot be read: {error}")),
         }
         let mutants = match mutants.as_deref().map(mutants::parse).transpose() {
             Ok(file) => file.unwrap_or_default(),

@@ -40,7 +40,7 @@ mirrors = ["abacus"]
     ),
     (
         README,
-        "# A counter\n\n## Theory\n\n## Task\n\n## Checks\n\n`unit`, `process`\n\n## Questions\n\n## Further reading\n",
+        "# A counter\n\n## Theory\n\nOne.\n\n## Task\n\nTwo.\n\n## Checks\n\n`unit`, `process`\n\n## Questions\n\nThree?\n\n## Further reading\n\nFour.\n",
     ),
     (
         HINTS,
