@@ -144,6 +144,7 @@ fn a_new_exercise_works_and_the_audit_says_what_is_missing() {
         "hints: 0 sections `## Hint` that say something; three are the least",
         "form: [package.metadata.kata] has no `title`",
         "form: [package.metadata.kata] has no `topic`",
+        "form: [package.metadata.kata] has no `size`",
         "form: [package.metadata.kata] has no `mirrors`",
         "mutants: mutants.toml has 1; 6 are the least",
         "alternatives: alternatives/ has 0; 2 are the least",
