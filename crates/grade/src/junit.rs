@@ -67,3 +67,68 @@ fn failed(message: &str, text: &str) -> TestCaseStatus {
         .set_description(text);
     status
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::course::Target;
+    use crate::error::Error;
+    use crate::judge::TestResult;
+    use crate::result::{CheckReport, PhaseReport, Tally};
+
+    #[test]
+    fn every_test_is_a_case_and_what_it_says_is_text() {
+        let test = |name: &str, verdict| TestResult {
+            name: name.to_owned(),
+            verdict,
+        };
+        let hostile = "left: <1> & \"2\"\u{1b}[31m\u{7}\nmore";
+        let check = CheckReport {
+            kind: "unit".to_owned(),
+            tests: vec![
+                test("unit::holds", Verdict::Passed),
+                test("unit::fails", Verdict::Failed(Failure::new(hostile))),
+            ],
+            ..CheckReport::default()
+        };
+        let exercise = |name: &str, state, checks| ExerciseReport {
+            id: "1.04".to_owned(),
+            name: name.to_owned(),
+            title: name.to_owned(),
+            state,
+            checks,
+            complete: true,
+            passes: false,
+            path: String::new(),
+        };
+        let mut report = Report::of_trouble(Target::Exercises, &Error::Interrupted);
+        report.phases.push(PhaseReport {
+            id: String::new(),
+            name: String::new(),
+            title: String::new(),
+            passed: 0,
+            total: 2,
+            course: Tally::default(),
+            exercises: vec![
+                exercise("spin_lock", State::Failing, vec![check]),
+                exercise("arc", State::NotStarted, Vec::new()),
+            ],
+        });
+        let xml = render(&report).unwrap();
+        let read = quick_junit::Report::deserialize_from_str(&xml).unwrap();
+        assert_eq!(
+            (read.tests, read.failures, read.skipped),
+            (3, 1, 1),
+            "{xml}"
+        );
+        let case = "<testcase name=\"unit::fails\" classname=\"spin_lock\">";
+        let (_, inside) = xml.split_once(case).expect("a test is a case");
+        assert!(
+            inside
+                .trim_start()
+                .starts_with("<failure message=\"left: &lt;1&gt; &amp;"),
+            "{xml}"
+        );
+        assert!(!xml.contains('\u{1b}') && !xml.contains('\u{7}'), "{xml}");
+    }
+}
