@@ -19,23 +19,56 @@ pub struct Phase {
     pub name: &'static str,
     /// What a reader sees.
     pub title: &'static str,
+    /// What is built in it, in a few words.
+    pub about: &'static str,
 }
 
 /// All phases, whether or not they hold an exercise yet.
 pub static PHASES: [Phase; 6] = [
-    phase(1, "phase1_internals", "Deep theory & internals"),
-    phase(2, "phase2_performance", "Performance mastery"),
-    phase(3, "phase3_patterns", "Advanced patterns"),
-    phase(4, "phase4_production", "Production systems"),
-    phase(5, "phase5_reliability", "Testing & reliability"),
-    phase(6, "phase6_capstones", "Capstones"),
+    phase(
+        1,
+        "phase1_internals",
+        "Deep theory & internals",
+        "locks, publication, reference counts, lock-free structures and their reclamation, schedulers",
+    ),
+    phase(
+        2,
+        "phase2_performance",
+        "Performance mastery",
+        "histograms, profilers, pools, batching, layouts for caches and NUMA",
+    ),
+    phase(
+        3,
+        "phase3_patterns",
+        "Advanced patterns",
+        "async channels, actors, streams, gossip, Raft, leases",
+    ),
+    phase(
+        4,
+        "phase4_production",
+        "Production systems",
+        "a server, a connection pool, a load balancer, map-reduce, an event bus",
+    ),
+    phase(
+        5,
+        "phase5_reliability",
+        "Testing & reliability",
+        "race and deadlock detectors, a linearizability checker, a model checker",
+    ),
+    phase(
+        6,
+        "phase6_capstones",
+        "Capstones",
+        "a bug hunt, an async runtime, a replicated key–value service",
+    ),
 ];
 
-const fn phase(number: u8, name: &'static str, title: &'static str) -> Phase {
+const fn phase(number: u8, name: &'static str, title: &'static str, about: &'static str) -> Phase {
     Phase {
         number,
         name,
         title,
+        about,
     }
 }
 

@@ -16,7 +16,7 @@
 //! | [`grade`] | all of this for the selected exercises |
 //! | [`bench`] | how long it takes, beside what a user would pick instead |
 //! | [`audit`] | the author's gate: the tests are tested |
-//! | [`scaffold`], [`repeated`] | what an author need not write |
+//! | [`scaffold`], [`repeated`], [`contents`] | what an author need not write |
 //! | [`class`] | other people's code: each exercise of each submission in a sandbox |
 //! | [`result`] | the outcome as data: `--json` |
 //! | [`hint`], [`next`], [`list`], [`explain`], [`solution`], [`doc`] | what a learner asks beside the verdict |
@@ -36,6 +36,7 @@ pub mod build;
 pub mod build_guard;
 pub mod cache;
 pub mod class;
+pub mod contents;
 pub mod course;
 pub mod digest;
 pub mod doc;

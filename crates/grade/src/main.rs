@@ -21,8 +21,8 @@ use grade::result::Report;
 use grade::table::Layout;
 use grade::workspace::Workspace;
 use grade::{
-    audit, bench, doc, explain, hint, junit, list, live, next, originals, page, process, repeated,
-    reset, scaffold, solution, table,
+    audit, bench, contents, doc, explain, hint, junit, list, live, next, originals, page, process,
+    repeated, reset, scaffold, solution, table,
 };
 
 /// Grades your exercises: builds what you have started, runs every check in a process of its own, and says what holds
@@ -625,6 +625,9 @@ fn lock(root: &Path) -> Result<()> {
     let course = Course::read(root, &Lock::default())?;
     for file in repeated::write(&course)? {
         print(&format!("{file}: written\n"))?;
+    }
+    if contents::write(&course)? {
+        print("README.md: the table of phases written\n")?;
     }
     let plan = Plan {
         target: Target::Exercises,

@@ -28,6 +28,8 @@ pub struct Course<'env> {
     pub lock: &'env Lock,
     /// Where variants are written.
     pub scratch: &'env Path,
+    /// Whether README.md says what the exercises say of themselves.
+    pub is_listed: bool,
     /// Digests.
     pub common: &'env Common,
     /// How variants are built and run.
@@ -62,6 +64,12 @@ pub fn audit<'env>(
         .common
         .everything(exercise, &files, &format!("{locked:?}"))?;
     find_shared_names(course.exercises, exercise, &mut report);
+    if !course.is_listed {
+        report.find(
+            "lock",
+            "README.md's table of phases is not what the exercises say: run ./grade.sh lock --author",
+        );
+    }
     let mut memory = course
         .common
         .open(exercise, &solution_dir, course.use_memory)?;

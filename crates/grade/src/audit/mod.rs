@@ -23,6 +23,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 
+use crate::contents;
 use crate::course::Course;
 use crate::error::{Error, Result};
 use crate::grade::{Plan, Workplace};
@@ -76,6 +77,7 @@ pub fn audit(
         root: &course.root,
         exercises: &course.exercises,
         lock,
+        is_listed: contents::is_current(course),
         scratch: &scratch,
         common: &common,
         workshop: trials::Workshop {

@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use grade::contents;
+use grade::course::Course;
+use grade::lock::Lock;
 use walkdir::WalkDir;
 
 fn root() -> PathBuf {
@@ -143,6 +146,23 @@ fn a_link_that_leads_nowhere_is_found() {
             "line 7: there is no no.md",
             "line 8: there is no no.png",
         ]
+    );
+}
+
+#[test]
+fn the_table_of_phases_is_what_the_exercises_say() {
+    let course = Course::read(&root(), &Lock::default()).unwrap();
+    let readme = fs::read_to_string(root().join("README.md")).unwrap();
+    for exercise in &course.exercises {
+        assert!(
+            readme.contains(&format!("exercises/{}/README.md", exercise.path())),
+            "{}",
+            exercise.name
+        );
+    }
+    assert!(
+        contents::is_current(&course),
+        "run ./grade.sh lock --author"
     );
 }
 
