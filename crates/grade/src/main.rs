@@ -189,14 +189,14 @@ Examples:
   ./grade.sh report --badge badge.svg
 
 Exit code: 0 if what was asked for was written, whatever it shows; 2 if the grader itself could not work.")]
-#[group(id = "what", required = true, multiple = true, args = ["html", "badge"])]
+#[command(group = clap::ArgGroup::new("what").required(true).multiple(true))]
 struct ReportOptions {
     /// Write the page to this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "what")]
     html: Option<PathBuf>,
 
     /// Write the badge to this file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", group = "what")]
     badge: Option<PathBuf>,
 
     /// Report on the reference solutions instead of your code

@@ -339,13 +339,15 @@ fn the_report_is_a_page_of_the_whole_course_and_a_badge() {
 #[test]
 fn a_report_goes_nowhere_but_to_a_file() {
     let (graded, _guard) = graded();
-    let output = graded.course.run(&["report"]);
-    assert_eq!(output.status.code(), Some(2));
-    let stderr = text(&output.stderr);
-    assert!(
-        stderr.contains("--html") && stderr.contains("--badge"),
-        "{stderr}"
-    );
+    for arguments in [&["report"][..], &["report", "--solutions"]] {
+        let output = graded.course.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        let stderr = text(&output.stderr);
+        assert!(
+            stderr.contains("<--html <FILE>|--badge <FILE>>"),
+            "{stderr}"
+        );
+    }
     let arguments = [
         "report",
         "--html",
