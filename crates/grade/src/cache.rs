@@ -7,7 +7,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Component, Path, PathBuf};
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
@@ -193,10 +193,14 @@ fn crate_digest(dir: &Path) -> io::Result<String> {
 }
 
 /// Which compiler cargo will use, in its own words.
-pub(crate) fn compiler() -> Vec<u8> {
-    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let version = Command::new(rustc).arg("-vV").output();
-    version.map_or_else(|_| Vec::new(), |output| output.stdout)
+pub(crate) fn compiler() -> &'static [u8] {
+    // Asked once: `watch` grades again and again, and would wait for the answer at every save.
+    static COMPILER: OnceLock<Vec<u8>> = OnceLock::new();
+    COMPILER.get_or_init(|| {
+        let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let version = Command::new(rustc).arg("-vV").output();
+        version.map_or_else(|_| Vec::new(), |output| output.stdout)
+    })
 }
 
 /// Which grader this is.

@@ -3,6 +3,7 @@
 //! A run is a thread of its own, which a newer one stops: it kills the compiler, or the tests with all that they started.
 //! So neither a key nor a save ever waits for an exercise.
 
+mod keys;
 mod runs;
 mod saves;
 mod terminal;
@@ -16,7 +17,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::time::{Duration, Instant};
 
 use console::{Term, style};
-use crossterm::event::{self, Event, KeyCode, KeyEventKind, KeyModifiers};
+use crossterm::event::{Event, KeyCode, KeyEvent, KeyEventKind, KeyModifiers};
 
 use crate::answer::Answer;
 use crate::course::{Course, Exercise, Target};
@@ -31,6 +32,7 @@ use crate::originals;
 use crate::remembered::Remembered;
 use crate::result::Report;
 
+use keys::Keys;
 use runs::{News, Run};
 use saves::Saves;
 use terminal::Screen;
@@ -225,6 +227,7 @@ impl Watcher {
 impl Watcher {
     fn on_terminal(&mut self) -> Result<()> {
         let mut screen = Screen::take()?;
+        let keys = Keys::begin();
         let mut changed = true;
         let mut last = Instant::now();
         while !self.stop.load(Relaxed) {
@@ -235,19 +238,15 @@ impl Watcher {
                 last = Instant::now();
             }
             changed = false;
-            let trouble = |error| Error::new(format!("The terminal cannot be read: {error}"), "");
             let mut wait = BEAT;
-            while event::poll(wait).map_err(trouble)? {
+            while let Some(event) = keys.wait(wait).or_else(|error| self.unreadable(error))? {
                 wait = Duration::ZERO;
                 changed = true;
-                match event::read().map_err(trouble)? {
-                    Event::Key(key) if key.kind != KeyEventKind::Release => {
-                        let control = key.modifiers.contains(KeyModifiers::CONTROL);
-                        if self.key(key.code, control, &mut screen)? {
-                            return Ok(());
-                        }
-                    }
-                    _ => {}
+                if let Event::Key(key) = event
+                    && key.kind != KeyEventKind::Release
+                    && self.key(key, &mut screen, &keys)?
+                {
+                    return Ok(());
                 }
             }
             changed |= self.look_around()?;
@@ -255,9 +254,22 @@ impl Watcher {
         Ok(())
     }
 
+    /// A terminal that is gone is no trouble: somebody has closed it.
+    fn unreadable(&self, error: io::Error) -> Result<Option<Event>> {
+        self.stop.store(true, Relaxed);
+        if io::stdin().is_terminal() {
+            return Err(Error::new(
+                format!("The terminal cannot be read: {error}"),
+                "",
+            ));
+        }
+        Ok(None)
+    }
+
     /// Says whether it is enough.
-    fn key(&mut self, code: KeyCode, control: bool, screen: &mut Screen) -> Result<bool> {
-        match code {
+    fn key(&mut self, key: KeyEvent, screen: &mut Screen, keys: &Keys) -> Result<bool> {
+        let control = key.modifiers.contains(KeyModifiers::CONTROL);
+        match key.code {
             KeyCode::Char('c' | 'd') if control => return Ok(true),
             KeyCode::Char('q') => return Ok(true),
             KeyCode::Esc if self.view.panel == Panel::Failure => return Ok(true),
@@ -267,7 +279,7 @@ impl Watcher {
             KeyCode::Char('l') if self.view.panel == Panel::List => self.view.show(Panel::Failure),
             KeyCode::Char('l') => self.list()?,
             KeyCode::Char('n') => self.next()?,
-            KeyCode::Char('e') => self.edit(screen)?,
+            KeyCode::Char('e') => self.edit(screen, keys)?,
             KeyCode::Char('r') => {
                 self.plan.use_cache = false;
                 self.start(Instant::now());
@@ -336,21 +348,18 @@ impl Watcher {
         Ok(())
     }
 
-    fn edit(&mut self, screen: &mut Screen) -> Result<()> {
+    fn edit(&mut self, screen: &mut Screen, keys: &Keys) -> Result<()> {
         let (file, line) = self
             .view
             .place(self.exercise()?)
             .unwrap_or(next::begin(self.exercise()?));
-        if editor::named().is_some() {
-            screen
-                .lend(|| editor::open(&file, line))?
-                .unwrap_or_else(|error| {
-                    self.view.text = error.to_string();
-                    self.view.show(Panel::Text);
-                });
-        } else {
-            let error = editor::open(&file, line).err();
-            self.view.text = error.map_or_else(String::new, |error| error.to_string());
+        let open = || editor::open(&file, line);
+        let opened = match editor::named() {
+            Some(_) => screen.lend(|| keys.lend(open))?,
+            None => open(),
+        };
+        if let Err(error) = opened {
+            self.view.text = error.to_string();
             self.view.show(Panel::Text);
         }
         Ok(())

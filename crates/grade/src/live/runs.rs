@@ -13,7 +13,7 @@ use crate::error::{Error, Result};
 use crate::grade::{self, Plan};
 use crate::judge::TestResult;
 use crate::lock::Lock;
-use crate::result::Report;
+use crate::result::{NextStep, Report};
 use crate::watch::Watch;
 
 /// What a run tells.
@@ -32,6 +32,8 @@ pub enum News {
     Waiting,
     /// It is over.
     Done(Box<Result<Report>>),
+    /// It passes, and this is what to turn to.
+    Next(NextStep),
 }
 
 /// A run that has begun.
@@ -78,7 +80,13 @@ impl Run {
             });
             // One that was stopped has nothing to say.
             if !plan.interrupted.load(Relaxed) {
+                let passes = done
+                    .as_ref()
+                    .is_ok_and(|report| report.passed == report.total);
                 teller.tell(News::Done(Box::new(done)));
+                if let (true, Ok(Some(step))) = (passes, next(&root, &plan)) {
+                    teller.tell(News::Next(step));
+                }
             }
         });
         Self {
@@ -96,8 +104,12 @@ impl Run {
 
 fn grade(root: &Path, plan: &Plan, teller: &Teller) -> Result<Report> {
     let lock = Lock::read(root)?;
-    let course = Course::read(root, &lock)?;
-    let selected = course.select(std::slice::from_ref(&teller.exercise))?;
+    let mut course = Course::read(root, &lock)?;
+    // Alone, for a verdict that is soon there: nobody asks what is known of the others.
+    course
+        .exercises
+        .retain(|exercise| exercise.name == teller.exercise);
+    let selected = vec![true; course.exercises.len()];
     let assessments = grade::assess(&course, &lock, &selected, plan, teller)?;
     Ok(Report::new(
         &course,
@@ -105,6 +117,15 @@ fn grade(root: &Path, plan: &Plan, teller: &Teller) -> Result<Report> {
         &selected,
         Target::Exercises,
     ))
+}
+
+/// What to turn to once it passes, as far as earlier runs have found out.
+fn next(root: &Path, plan: &Plan) -> Result<Option<NextStep>> {
+    let lock = Lock::read(root)?;
+    let course = Course::read(root, &lock)?;
+    let assessments = grade::known(&course, &lock, plan)?;
+    let all = vec![true; assessments.len()];
+    Ok(Report::new(&course, &assessments, &all, Target::Exercises).next)
 }
 
 struct Teller {

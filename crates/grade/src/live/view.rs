@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::grade::replay_command;
 use crate::judge::{TestResult, Verdict};
 use crate::lock::{Checks, Lock};
-use crate::result::{FailureReport, Report, State};
+use crate::result::{FailureReport, NextStep, Report, State};
 use crate::table::{self, Layout};
 
 /// What the lower part shows.
@@ -38,6 +38,8 @@ pub struct View {
     saved: Instant,
     doing: String,
     report: Option<Report>,
+    /// What to turn to once it passes.
+    next: Option<NextStep>,
     /// Which failure is shown, if it was chosen.
     chosen: Option<String>,
     pub panel: Panel,
@@ -84,6 +86,7 @@ impl View {
             saved: Instant::now(),
             doing: String::new(),
             report: None,
+            next: None,
             chosen: None,
             panel: Panel::Failure,
             text: String::new(),
@@ -118,6 +121,7 @@ impl View {
         self.number = number;
         self.saved = saved;
         self.report = None;
+        self.next = None;
         self.offset = 0;
         self.doing = "looking".to_owned();
         if self.panel == Panel::List {
@@ -168,6 +172,7 @@ impl View {
                 progress.take(result);
                 progress.from_before = true;
             }
+            News::Next(step) => self.next = Some(step),
             News::Done(done) => {
                 let report = (*done)?;
                 self.doing.clear();
@@ -351,16 +356,13 @@ impl View {
             all_failures: false,
         };
         match (self.state(), &self.report) {
-            (Some(State::Passing), Some(report)) => {
+            (Some(State::Passing), _) => {
                 let _ = writeln!(
                     text,
                     "{} passes. `./grade.sh solution {}` shows the reference beside yours.",
                     self.exercise, self.exercise
                 );
-                let next = report
-                    .next
-                    .as_ref()
-                    .filter(|next| next.name != self.exercise);
+                let next = self.next.as_ref().filter(|next| next.name != self.exercise);
                 if let Some(next) = next {
                     let _ = writeln!(
                         text,

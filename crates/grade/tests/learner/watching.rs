@@ -170,6 +170,41 @@ fn a_polite_kill_gives_the_terminal_back() {
     assert!(!is_alive(&process));
 }
 
+#[test]
+fn a_terminal_that_is_closed_ends_it() {
+    let course = write("watch_closed");
+    for signals in ["", "trap '' HUP;"] {
+        course.solve("first", DEADLOCK);
+        let grade = env!("CARGO_BIN_EXE_grade");
+        let root = course.root.display();
+        let script = format!(
+            "{signals} echo $$ >'{root}/grader'; exec '{grade}' --course '{root}' watch first --hang-guard 100000"
+        );
+        let mut terminal = Command::new("script")
+            .args(["-qec", &script, "/dev/null"])
+            .env("CARGO_TARGET_DIR", course.root.join("target"))
+            .env("TERM", "xterm")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        let process = hanging(&course, "first");
+        let grader = fs::read_to_string(course.root.join("grader")).unwrap();
+        assert!(is_alive(grader.trim()));
+        terminal.kill().unwrap();
+        terminal.wait().unwrap();
+        let begin = std::time::Instant::now();
+        while is_alive(grader.trim()) || is_alive(&process) {
+            assert!(
+                begin.elapsed() < Duration::from_secs(300),
+                "it goes on without a terminal"
+            );
+            std::thread::yield_now();
+        }
+        course.solve("first", RIGHT);
+    }
+}
+
 /// The grader in a pipe, and its lines.
 fn piped(course: &Small, arguments: &[&str]) -> (Child, impl FnMut(&str) -> String) {
     let mut child = course
