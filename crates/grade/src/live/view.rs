@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use console::{style, truncate_str};
+use console::{measure_text_width, style, truncate_str};
 
 use super::runs::News;
 use super::{columns, key_help};
@@ -341,7 +341,7 @@ impl View {
             Panel::Text | Panel::List => self.text.clone(),
             Panel::Failure => self.why(course, Some(width)),
         };
-        text.lines().map(str::to_owned).collect()
+        text.lines().flat_map(|line| fold(line, width)).collect()
     }
 
     /// Why it does not pass, as far as that is known.
@@ -455,6 +455,21 @@ impl Progress {
     }
 }
 
+/// A line that is too long as several, indented as it is.
+fn fold(line: &str, width: usize) -> Vec<String> {
+    if measure_text_width(line) <= width || line.contains('\u{1b}') {
+        return vec![line.to_owned()];
+    }
+    let text = line.trim_start();
+    let indent = &line[..line.len() - text.len()];
+    let room = width.saturating_sub(indent.len()).max(20);
+    let lines = kata_report::wrap(text, room);
+    lines
+        .iter()
+        .map(|line| format!("{indent}{}", line.trim()))
+        .collect()
+}
+
 /// What was printed of the current run.
 #[derive(Default)]
 pub struct Told {
@@ -493,5 +508,18 @@ impl View {
             text.push('\n');
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_line_is_folded_and_loses_no_word() {
+        let line = "  one two three four five six seven eight";
+        let folded = fold(line, 24);
+        assert_eq!(folded, ["  one two three four", "  five six seven eight"]);
+        assert_eq!(fold("short", 24), ["short"]);
     }
 }
