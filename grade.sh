@@ -56,7 +56,7 @@ fi
 # Later builds are over at once. The first one takes a while: say so, and on a terminal let cargo show how far it is.
 quiet=--quiet
 if [ ! -e "$grader" ]; then
-    echo "Building the grader. This happens once and takes about half a minute." >&2
+    echo "Building the grader. This happens once and takes about a minute." >&2
     if [ -t 2 ]; then quiet=; fi
 fi
 build() {
