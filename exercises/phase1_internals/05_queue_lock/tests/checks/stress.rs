@@ -111,14 +111,7 @@ fn stress<L: Lock<usize>>(update: impl Fn(usize, &L) -> usize + Send + Sync + 's
     Stress::new(THREADS).rounds(ROUNDS).run(
         |_round| L::new(0),
         move |thread, lock| {
-            let some = || {
-                (0..UPDATES / 2)
-                    .map(|_| update(thread, lock))
-                    .sum::<usize>()
-            };
-            let before = some(); // A thread may keep a node for its next visit.
-            let (after, heap) = allocations_in(some);
-            (before + after, heap)
+            allocations_in(|| (0..UPDATES).map(|_| update(thread, lock)).sum::<usize>())
         },
         |lock, results| {
             let updates: usize = results.iter().map(|(updates, _)| updates).sum();
