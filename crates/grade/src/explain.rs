@@ -34,25 +34,23 @@ pub fn explain(course: &Course, lock: &Lock, options: &Options) -> Result<Answer
         [exercise, check] => of(course.one(Some(exercise))?, lock, Some(check)),
         [] => of(course.one(None)?, lock, None),
         [word, ..] => {
-            if let Ok(exercise) = course.one(Some(word)) {
-                return of(exercise, lock, None);
-            }
+            let unknown = match course.one(Some(word)) {
+                Ok(exercise) => return of(exercise, lock, None),
+                Err(unknown) => unknown,
+            };
             if let Some(here) = course.here() {
                 return of(course.one(Some(&here))?, lock, Some(word));
             }
             let has = |exercise: &&Exercise| !named(exercise, lock, word).is_empty();
             let found: Vec<&Exercise> = course.exercises.iter().filter(has).collect();
             match found.as_slice() {
-                [] => Err(course.one(Some(word)).err().map_or_else(
-                    || Error::new("", ""),
-                    |error| match error {
-                        Error::Trouble { what, advice } => Error::new(
-                            format!("{what} Nor has any exercise a check with that in its name."),
-                            advice,
-                        ),
-                        other => other,
-                    },
-                )),
+                [] => Err(match unknown {
+                    Error::Trouble { what, advice } => Error::new(
+                        format!("{what} Nor has any exercise a check with that in its name."),
+                        advice,
+                    ),
+                    other => other,
+                }),
                 [exercise] => of(exercise, lock, Some(word)),
                 several => {
                     let names: Vec<&str> = several.iter().map(|one| one.name.as_str()).collect();

@@ -197,7 +197,7 @@ fn compare(
     ))
 }
 
-/// The Rust files below a folder, with `lib.rs` first.
+/// The names of the Rust files below a folder.
 fn sources(folder: &Path) -> BTreeSet<String> {
     let files = WalkDir::new(folder).into_iter().flatten();
     files

@@ -6,7 +6,7 @@
 //! | world | feature | what `kata` is |
 //! |---|---|---|
 //! | std | none | plain re-exports of `std`: nothing between the code and the machine |
-//! | loom | `loom` | every execution the C11 model allows within a preemption bound, explored one by one |
+//! | loom | `loom` | the executions that C++20 allows, without load buffering, within a preemption bound, one by one |
 //! | shuttle | `shuttle` | sequentially consistent executions, sampled by several schedulers |
 //!
 //! In the two model worlds every operation is recorded, so that a failure can be drawn in the learner's own lines.

@@ -55,7 +55,7 @@ pub struct Options {
     exercise: Option<String>,
 
     /// Stop a check that has used so many seconds of CPU time; one that only sleeps is stopped after 10
-    #[arg(long, value_name = "SECONDS", default_value = "60")]
+    #[arg(long, value_name = "SECONDS", default_value = "90")]
     hang_guard: f64,
 }
 

@@ -235,9 +235,11 @@ fn time_to_ask(maps: usize, limit: Duration) -> Option<Duration> {
 fn a_copy_is_handed_out_as_quickly_as_a_fresh_task() {
     let fresh = time_to_ask(300, Duration::MAX).expect("there is no limit");
     let limit = fresh * 10 + Duration::from_secs(2);
+    // A machine that stands still for a moment is not the coordinator's fault; whoever waits does so each time.
+    let in_time = (0..3).any(|_| time_to_ask(1, limit).is_some());
     assert!(
-        time_to_ask(1, limit).is_some(),
-        "300 fresh tasks were handed out in {fresh:?}, and 300 copies of one take longer than {limit:?}: whoever asks for work is \
+        in_time,
+        "300 fresh tasks were handed out in {fresh:?}, and 300 copies of one take longer than {limit:?}, three times: whoever asks for work is \
          kept waiting until somebody else has been silent for long enough. A worker that is idle can begin at once, and how long \
          is long enough nobody knows."
     );
