@@ -5,150 +5,12 @@
 //! The programs come from a fixed seed. `KATA_SEED=7 KATA_PROGRAMS=5000 cargo test -p memory-model differential` tries others,
 //! so many of each profile and shape.
 
-use super::program::{Op, Program, compare_exchange, fence, fetch_add, load, store, when};
-use super::{Cycles, Model, Total, execution};
+use super::program::{Op, Program, fetch_add, store};
+use super::random::{PROFILES, Profile, Random, THREADS, program};
+use super::{Cycles, EventId, Graph, Kind, Model, Remedy, Total, execution};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
-
-/// What a profile makes often.
-#[derive(Clone, Copy, Debug)]
-struct Profile {
-    name: &'static str,
-    loads: &'static [Ordering],
-    stores: &'static [Ordering],
-    modifications: &'static [Ordering],
-    fences: &'static [Ordering],
-    /// Of ten operations: loads, stores, read-modify-writes. The rest are fences.
-    shares: [usize; 3],
-    locations: usize,
-}
-
-const PROFILES: [Profile; 4] = [
-    Profile {
-        name: "weak orderings",
-        loads: &[Relaxed, Acquire],
-        stores: &[Relaxed, Release],
-        modifications: &[Relaxed, Acquire, Release, AcqRel],
-        fences: &[Acquire, Release, AcqRel],
-        shares: [4, 4, 1],
-        locations: 2,
-    },
-    Profile {
-        name: "mixed with SeqCst",
-        loads: &[Relaxed, Acquire, SeqCst, SeqCst],
-        stores: &[Relaxed, Release, SeqCst, SeqCst],
-        modifications: &[Relaxed, AcqRel, SeqCst],
-        fences: &[AcqRel, SeqCst],
-        shares: [4, 4, 1],
-        locations: 2,
-    },
-    Profile {
-        name: "fences",
-        loads: &[Relaxed, SeqCst],
-        stores: &[Relaxed, SeqCst],
-        modifications: &[Relaxed, SeqCst],
-        fences: &[Acquire, Release, AcqRel, SeqCst, SeqCst],
-        shares: [3, 3, 1],
-        locations: 2,
-    },
-    Profile {
-        name: "read-modify-writes on one location",
-        loads: &[Relaxed, Acquire, SeqCst],
-        stores: &[Relaxed, Release, SeqCst],
-        modifications: &[Relaxed, Acquire, Release, AcqRel, SeqCst],
-        fences: &[AcqRel, SeqCst],
-        shares: [2, 3, 5],
-        locations: 1,
-    },
-];
-
-/// Sebastiano Vigna's SplitMix64: small, and the same on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        (self.next() % limit as u64) as usize
-    }
-
-    fn pick<T: Copy>(&mut self, items: &[T]) -> T {
-        items[self.below(items.len())]
-    }
-}
-
-const LOCATIONS: [&str; 2] = ["x", "y"];
-const REGISTERS: [&str; 16] = [
-    "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r7", "r8", "r9", "r10", "r11", "r12", "r13", "r14",
-    "r15",
-];
-const THREADS: [&str; 4] = ["P0", "P1", "P2", "P3"];
-
-/// A program of so many threads with up to so many operations each.
-fn program(random: &mut Random, profile: &Profile, threads: usize, most: usize) -> Program {
-    let mut registers = REGISTERS.into_iter();
-    let mut constants = 1..;
-    // One sum at most: the enumerator tries every value that a load might see, and sums of sums are many.
-    let sums = usize::from(profile.locations > 1 && threads * most < 8);
-    let mut operands = std::iter::repeat_n(10, sums).chain(std::iter::repeat(0));
-    let mut program = Program::new();
-    for name in &THREADS[..threads] {
-        let mut ops: Vec<Op> = Vec::new();
-        let mut last = None;
-        for _ in 0..1 + random.below(most) {
-            let location = random.pick(&LOCATIONS[..profile.locations]);
-            let [loads, stores, modifications] = profile.shares;
-            let kind = random.below(10);
-            let op = if kind < loads {
-                let into = registers.next().expect("enough registers");
-                last = Some(into);
-                load(location, random.pick(profile.loads), into)
-            } else if kind < loads + stores {
-                let order = random.pick(profile.stores);
-                // Now and then what was read is passed on.
-                match last.filter(|_| random.below(6) == 0) {
-                    Some(register) => store(location, register, order),
-                    None => store(location, constants.next().expect("endless"), order),
-                }
-            } else if kind < loads + stores + modifications {
-                let into = registers.next().expect("enough registers");
-                last = Some(into);
-                let order = random.pick(profile.modifications);
-                if random.below(2) == 0 {
-                    fetch_add(location, operands.next().expect("endless"), order, into)
-                } else {
-                    let failure = match order {
-                        SeqCst => random.pick(&[SeqCst, Acquire]),
-                        Acquire | AcqRel => random.pick(&[Acquire, Relaxed]),
-                        _ => Relaxed,
-                    };
-                    let current = random.pick(&[0, 1, 10]);
-                    let new = constants.next().expect("endless");
-                    compare_exchange(location, [current, new], [order, failure], into)
-                }
-            } else {
-                fence(random.pick(profile.fences))
-            };
-            // Now and then it depends on what was read before.
-            let condition = last.filter(|_| ops.len() > 1 && random.below(8) == 0);
-            ops.push(match (condition, &op) {
-                (Some(register), Op::Store { .. } | Op::Fence(_)) => {
-                    when(register, random.pick(&[0, 1]), [op])
-                }
-                _ => op,
-            });
-        }
-        program = program.thread(name, ops);
-    }
-    program
-}
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 
 fn listing(program: &Program) -> String {
     let threads = program.threads().iter().map(|thread| {
@@ -179,7 +41,7 @@ fn compare(profile: &Profile, threads: usize, most: usize, programs: usize) -> (
         let program = program(&mut random, profile, threads, most);
         let (mut candidates, mut allowed) = (0, 0);
         let mut outcomes = BTreeSet::new();
-        if execution::ways(&program) > CANDIDATES {
+        if !program.is_small(CANDIDATES) {
             continue;
         }
         execution::candidates(&program, &|_| true, &mut |execution| {
@@ -285,4 +147,99 @@ fn a_budget_that_runs_out_is_said() {
     assert!(all.complete && all.executions == 2);
     let some = program.explore(1, |_, _| ());
     assert!(!some.complete && some.executions == 1);
+}
+
+/// What is stronger: an operation is SeqCst, or a fence stands behind it.
+#[derive(Clone, Copy, Debug)]
+enum Stronger {
+    Operation,
+    Fence,
+}
+
+/// The program with one operation of a thread stronger.
+fn stronger(program: Program, thread: usize, number: usize, what: Stronger) -> Program {
+    let mut threads = program.threads().to_vec();
+    let ops = &mut threads[thread].ops;
+    match (what, &mut ops[number]) {
+        (Stronger::Fence, _) => ops.insert(number + 1, Op::Fence(Some(SeqCst))),
+        (
+            _,
+            Op::CompareExchange {
+                success, failure, ..
+            },
+        ) => [*success, *failure] = [SeqCst; 2],
+        (
+            _,
+            Op::Load { order, .. }
+            | Op::Store { order, .. }
+            | Op::FetchAdd { order, .. }
+            | Op::Fence(Some(order)),
+        ) => *order = SeqCst,
+        (_, Op::Fence(None) | Op::When { .. }) => unreachable!("they are left out"),
+    }
+    let whole = |program: Program, thread: super::Thread| program.thread(thread.name, thread.ops);
+    threads.into_iter().fold(Program::new(), whole)
+}
+
+/// The event of an operation.
+fn event(graph: &Graph, thread: usize, number: usize) -> EventId {
+    let exclusive = Kind::Store { exclusive: true };
+    let events = graph.events(thread).iter().enumerate();
+    let mut ops = events.filter(|(_, event)| event.kind != exclusive);
+    let (place, _) = ops.nth(number).expect("an event for each operation");
+    EventId::new(thread, place)
+}
+
+/// What a remedy forbids is what the program with it does not do any more.
+#[test]
+fn differential_remedies() {
+    let mut random = Random(setting("KATA_SEED", 1) as u64);
+    let (mut tried, mut forbidden) = (0, 0);
+    for profile in &PROFILES {
+        for number in 0..setting("KATA_PROGRAMS", 600) {
+            let program = program(&mut random, profile, 2, 3);
+            let threads = program.threads().iter();
+            // Each operation has to be an event.
+            let whole = |op: &Op| !matches!(op, Op::When { .. } | Op::Fence(None));
+            if !threads.flat_map(|thread| &thread.ops).all(whole) {
+                continue;
+            }
+            let mut graphs = Vec::new();
+            program.explore(1_000_000, |graph, _| graphs.push(graph.clone()));
+            let [left, right] = [0, 1].map(|thread| program.threads()[thread].ops.len());
+            for (left, right) in
+                (0..left).flat_map(|left| (0..right).map(move |right| (left, right)))
+            {
+                for what in [Stronger::Operation, Stronger::Fence] {
+                    let remains = |graph: &&Graph| {
+                        let events = [event(graph, 0, left), event(graph, 1, right)];
+                        let mut remedy = Remedy::default();
+                        match what {
+                            Stronger::Operation => {
+                                remedy.orders = events.map(|event| (event, SeqCst)).to_vec()
+                            }
+                            Stronger::Fence => remedy.fences = events.to_vec(),
+                        }
+                        graph.remedied(&remedy).is_consistent()
+                    };
+                    let remain = graphs.iter().filter(remains).count();
+                    let strong = stronger(program.clone(), 0, left, what);
+                    let strong = stronger(strong, 1, right, what);
+                    assert_eq!(
+                        remain,
+                        strong.explore(1_000_000, |_, _| {}).executions,
+                        "{}, program {number}, operations {left} and {right}, {what:?}\n{}",
+                        profile.name,
+                        listing(&program)
+                    );
+                    tried += 1;
+                    forbidden += graphs.len() - remain;
+                }
+            }
+        }
+    }
+    assert!(
+        forbidden > 200,
+        "{tried} remedies forbid {forbidden} executions: that shows little"
+    );
 }

@@ -177,8 +177,21 @@ fn walk(
     all.push(path);
 }
 
-/// Every constant that is stored anywhere, and whatever additions can make of them.
-fn values(program: &Program) -> Values {
+/// At most so many paths there are through `ops`.
+fn most_paths(ops: &[Op], values: &Values) -> usize {
+    let ways = |op: &Op| match op {
+        Op::Load { location, .. }
+        | Op::FetchAdd { location, .. }
+        | Op::CompareExchange { location, .. } => values[location].len(),
+        Op::When { then, .. } => most_paths(then, values),
+        Op::Store { .. } | Op::Fence(_) => 1,
+    };
+    ops.iter().map(ways).fold(1, usize::saturating_mul)
+}
+
+/// Every constant that is stored anywhere, and whatever additions can make of them; `None` if that leads to more than `most`
+/// ways through all threads.
+fn values(program: &Program, most: usize) -> Option<Values> {
     fn constants(ops: &[Op], values: &mut Values, length: &mut usize) {
         for op in ops {
             *length += 1;
@@ -206,6 +219,14 @@ fn values(program: &Program) -> Values {
     }
     // A value is passed on at most once by each operation.
     for _ in 0..length {
+        let ways = |values: &Values| {
+            let ops = program.threads().iter().map(|thread| &thread.ops);
+            let ways = ops.map(|ops| most_paths(ops, values));
+            ways.fold(1, usize::saturating_mul)
+        };
+        if ways(&values) > most {
+            return None;
+        }
         let mut more = values.clone();
         for (number, thread) in program.threads().iter().enumerate() {
             for path in paths(number, &thread.ops, &values) {
@@ -221,7 +242,7 @@ fn values(program: &Program) -> Values {
         }
         values = more;
     }
-    values
+    Some(values)
 }
 
 /// An execution: the events, which store each read reads from, and the modification order of each location.
@@ -450,14 +471,9 @@ impl Execution {
     }
 }
 
-/// How many ways the enumerator goes through for the values of the loads alone: a measure of its work.
-#[cfg(test)]
-pub(super) fn ways(program: &Program) -> usize {
-    let values = values(program);
-    let threads = program.threads().iter().enumerate();
-    threads
-        .map(|(number, thread)| paths(number, &thread.ops, &values).len())
-        .fold(1, usize::saturating_mul)
+/// Whether the enumerator goes through at most so many ways for the values of the loads alone: a measure of its work.
+pub(super) fn is_small(program: &Program, ways: usize) -> bool {
+    values(program, ways).is_some()
 }
 
 /// Calls `visit` on each execution in which all reads read what was written, consistent or not, whose outcome is
@@ -470,7 +486,7 @@ pub(super) fn candidates(
     if let Some(misfit) = program.misfit() {
         panic!("{misfit}");
     }
-    let values = values(program);
+    let values = values(program, usize::MAX).expect("no bound");
     let threads: Vec<Vec<Path>> = program
         .threads()
         .iter()

@@ -8,7 +8,8 @@
 //! branches over its places in modification order, and over the loads that were there before and may read it instead.
 
 use super::Outcome;
-use super::graph::{EventId, Graph, Then};
+use super::change::Change;
+use super::graph::{Access, Event, Graph, Kind, Location};
 use super::program::{Op, Program, Value};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
@@ -28,30 +29,9 @@ pub struct Exploration {
 
 /// What a thread does next.
 enum Next {
-    Load {
-        location: usize,
-        order: Ordering,
-        then: Then,
-    },
-    Store {
-        location: usize,
-        order: Ordering,
-        value: u32,
-        exclusive: bool,
-    },
+    Read(Access),
+    Write(Access, u64),
     Fence(Ordering),
-}
-
-impl Next {
-    fn is_exclusive(&self) -> bool {
-        matches!(
-            self,
-            Self::Store {
-                exclusive: true,
-                ..
-            }
-        )
-    }
 }
 
 impl Program {
@@ -61,7 +41,7 @@ impl Program {
     ///
     /// # Panics
     /// If an operation has an ordering it cannot have, see [`misfit`](Program::misfit), if there are more than
-    /// [`MOST_THREADS`](super::MOST_THREADS) threads, or if an execution has SeqCst operations and more than 64 events.
+    /// [`MOST_THREADS`](super::MOST_THREADS) threads, or if an execution has SeqCst operations and more than 128 events.
     pub fn explore(&self, budget: usize, mut visit: impl FnMut(&Graph, &Outcome)) -> Exploration {
         if let Some(misfit) = self.misfit() {
             panic!("{misfit}");
@@ -75,9 +55,13 @@ impl Program {
             complete: true,
             ..Exploration::default()
         };
-        let mut open = vec![Graph::new(self.threads().len(), locations.len())];
-        while let Some(graph) = open.pop() {
-            let Some((thread, next)) = self.next(&graph, &locations) else {
+        let mut open = vec![Graph::new(self.threads().len(), false)];
+        while let Some(mut graph) = open.pop() {
+            let next = (0..self.threads().len()).find_map(|thread| {
+                let next = self.follow(&graph, &locations, thread, &mut BTreeMap::new())?;
+                Some((thread, next))
+            });
+            let Some((thread, next)) = next else {
                 if found.executions == budget {
                     found.complete = false;
                     return found;
@@ -88,43 +72,20 @@ impl Program {
                 found.outcomes.insert(outcome);
                 continue;
             };
-            let before = open.len();
-            match next {
-                Next::Fence(order) => open.extend(graph.with_fence(thread, order)),
-                Next::Load {
-                    location,
-                    order,
-                    then,
-                } => {
-                    let sources: Vec<EventId> = graph.stores(location).collect();
-                    open.extend(sources.into_iter().filter_map(|source| {
-                        graph
-                            .clone()
-                            .with_load(thread, location, order, then, source)
-                    }));
+            let branches = match next {
+                Next::Fence(order) => {
+                    graph.fence(thread, order);
+                    open.push(graph);
+                    continue;
                 }
-                Next::Store {
-                    location,
-                    order,
-                    value,
-                    exclusive,
-                } => open.extend(graph.with_store(thread, location, order, value, exclusive)),
-            }
-            found.dead_ends += usize::from(open.len() == before);
+                Next::Read(access) => graph.read(thread, access, 0),
+                Next::Write(access, value) => graph.write(thread, access, value),
+            };
+            found.dead_ends += usize::from(branches.forward.is_empty());
+            open.extend(branches.aside);
+            open.extend(branches.forward);
         }
         found
-    }
-
-    /// The second half of a read-modify-write whose first half is there, else what the leftmost unfinished thread does.
-    fn next(&self, graph: &Graph, locations: &[&'static str]) -> Option<(usize, Next)> {
-        let mut nexts: Vec<(usize, Next)> = (0..self.threads().len())
-            .filter_map(|thread| {
-                let next = self.follow(graph, locations, thread, &mut BTreeMap::new())?;
-                Some((thread, next))
-            })
-            .collect();
-        let due = nexts.iter().position(|(_, next)| next.is_exclusive());
-        (!nexts.is_empty()).then(|| nexts.swap_remove(due.unwrap_or(0)))
     }
 
     /// Follows a thread along its events, fills its registers, and says what it does after them.
@@ -135,14 +96,19 @@ impl Program {
         thread: usize,
         registers: &mut BTreeMap<&'static str, u32>,
     ) -> Option<Next> {
-        let number = |name: &str| {
+        let access = |name: &str, order| {
             let found = locations.iter().position(|&location| location == name);
-            found.expect("all locations were collected")
+            let number = found.expect("all locations were collected");
+            Access {
+                mask: u32::MAX.into(),
+                ..Access::new(number as Location, order)
+            }
         };
-        let mut events = graph.threads[thread].iter();
+        let exclusive = |event: &&Event| event.kind != Kind::Store { exclusive: true };
+        let mut events = graph.events(thread).iter().filter(exclusive);
         let mut rest: Vec<&Op> = self.threads()[thread].ops.iter().rev().collect();
         while let Some(op) = rest.pop() {
-            let (location, order, then, into) = match op {
+            let (access, into) = match op {
                 Op::Fence(None) => continue,
                 Op::Fence(Some(order)) => {
                     if events.next().is_none() {
@@ -156,15 +122,11 @@ impl Program {
                     order,
                 } => {
                     if events.next().is_none() {
-                        return Some(Next::Store {
-                            location: number(location),
-                            order: *order,
-                            value: match value {
-                                Value::Constant(value) => *value,
-                                Value::Register(register) => registers[register],
-                            },
-                            exclusive: false,
-                        });
+                        let value = match value {
+                            Value::Constant(value) => *value,
+                            Value::Register(register) => registers[register],
+                        };
+                        return Some(Next::Write(access(location, *order), value.into()));
                     }
                     continue;
                 }
@@ -178,13 +140,17 @@ impl Program {
                     location,
                     order,
                     into,
-                } => (location, order, Then::Nothing, into),
+                } => (access(location, *order), into),
                 Op::FetchAdd {
                     location,
                     operand,
                     order,
                     into,
-                } => (location, order, Then::Add(*operand), into),
+                } => {
+                    let change = Change::Add((*operand).into());
+                    let access = access(location, *order);
+                    (Access { change, ..access }, into)
+                }
                 Op::CompareExchange {
                     location,
                     current,
@@ -193,32 +159,21 @@ impl Program {
                     failure,
                     into,
                 } => {
-                    let then = Then::Exchange {
-                        current: *current,
-                        new: *new,
+                    let access = Access {
+                        change: Change::Exchange {
+                            current: (*current).into(),
+                            new: (*new).into(),
+                        },
                         failure: *failure,
+                        ..access(location, *success)
                     };
-                    (location, success, then, into)
+                    (access, into)
                 }
             };
             let Some(load) = events.next() else {
-                return Some(Next::Load {
-                    location: number(location),
-                    order: *order,
-                    then,
-                });
+                return Some(Next::Read(access));
             };
-            registers.insert(into, load.value);
-            if let Some(value) = load.stores()
-                && events.next().is_none()
-            {
-                return Some(Next::Store {
-                    location: load.location,
-                    order: *order,
-                    value,
-                    exclusive: true,
-                });
-            }
+            registers.insert(into, load.value as u32);
         }
         None
     }
@@ -229,8 +184,8 @@ impl Program {
             self.follow(graph, locations, thread, &mut values);
         }
         for (number, &location) in locations.iter().enumerate() {
-            let last = graph.stores(number).last().expect("the initial value");
-            values.insert(location, graph.value(last));
+            let last = graph.newest(number as Location);
+            values.insert(location, graph.value(last, 0) as u32);
         }
         values.into_iter().collect()
     }

@@ -20,6 +20,7 @@
 //! on which P0668 is built; to enumerate candidates and to throw away the inconsistent ones is how herd works (Alglave,
 //! Maranget and Tautschnig, "Herding Cats", 2014).
 
+mod change;
 #[cfg(test)]
 mod differential;
 mod execution;
@@ -27,7 +28,9 @@ mod explorer;
 mod graph;
 mod picture;
 mod program;
+pub mod random;
 mod relation;
+mod remedy;
 #[cfg(test)]
 mod tests;
 mod total_order;
@@ -35,12 +38,17 @@ mod total_order;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
+pub use change::{Change, Signs, waiter};
 pub use explorer::Exploration;
-pub use graph::{EventId, Graph, MOST_THREADS, Then};
+pub use graph::{
+    Access, Branches, Clock, Event, EventId, Graph, Key, Kind, Location, MOST_THREADS, NOTHING,
+    STRIKE, Wait, join,
+};
 pub use picture::Witness;
 pub use program::{
     Op, Program, Thread, Value, Weaker, compare_exchange, fence, fetch_add, load, store, when,
 };
+pub use remedy::{Moment, Remedied, Remedy};
 
 /// How much the SeqCst operations promise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -121,7 +129,7 @@ impl Program {
     /// An execution of this program that the model allows and whose outcome is `wanted`, if there is one.
     ///
     /// # Panics
-    /// If an operation has an ordering it cannot have, see [`misfit`](Program::misfit), or if there are more than 64 events.
+    /// If an operation has an ordering it cannot have, see [`misfit`](Program::misfit), or if there are more than 128 events.
     pub fn find(&self, model: Model, wanted: impl Fn(&Outcome) -> bool) -> Option<Witness> {
         let mut found = None;
         execution::candidates(self, &wanted, &mut |execution| {
@@ -135,20 +143,41 @@ impl Program {
         found
     }
 
+    /// Whether the work of [`outcomes`](Self::outcomes) is bounded: candidates are put together in at most so many ways.
+    #[must_use]
+    pub fn is_small(&self, ways: usize) -> bool {
+        execution::is_small(self, ways)
+    }
+
     /// All outcomes that the model allows.
     ///
     /// # Panics
     /// As [`find`](Self::find).
     #[must_use]
     pub fn outcomes(&self, model: Model) -> BTreeSet<Outcome> {
+        let outcomes = self.outcomes_of(model, usize::MAX);
+        outcomes.expect("there are not so many candidates")
+    }
+
+    /// All outcomes that the model allows, unless there are as many candidates as `most`.
+    ///
+    /// # Panics
+    /// As [`find`](Self::find).
+    #[must_use]
+    pub fn outcomes_of(&self, model: Model, most: usize) -> Option<BTreeSet<Outcome>> {
         let mut outcomes = BTreeSet::new();
+        let mut candidates = 0;
         execution::candidates(self, &|_| true, &mut |execution| {
+            candidates += 1;
+            if candidates == most {
+                return ControlFlow::Break(());
+            }
             if !outcomes.contains(&execution.outcome) && execution.is_consistent(model) {
                 outcomes.insert(execution.outcome.clone());
             }
             ControlFlow::Continue(())
         });
-        outcomes
+        (candidates < most).then_some(outcomes)
     }
 
     /// The first program of [`weakened`](Self::weakened) that forbids the outcome, too: an ordering here is stronger than

@@ -1,10 +1,7 @@
 //! Relations between the events of one execution, as rows of bits.
 
-/// How many events an execution may have.
-pub(super) const MOST_EVENTS: usize = Set::BITS as usize;
-
-/// A set of events.
-pub(super) type Set = u64;
+/// A set of events of a litmus test.
+pub(super) type Set = u128;
 
 /// The events of a set, in order.
 pub(super) fn members(mut set: Set) -> impl Iterator<Item = usize> {
@@ -15,17 +12,31 @@ pub(super) fn members(mut set: Set) -> impl Iterator<Item = usize> {
     })
 }
 
-/// A binary relation: bit `b` of row `a` says that `a` is related to `b`.
+/// A binary relation: bit `b` of row `a` says that `a` is related to `b`. A row has as many words of 128 events as `WORDS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Relation(Vec<Set>);
+pub(super) struct Relation<const WORDS: usize = 1>(Vec<[Set; WORDS]>);
 
-impl Relation {
+const fn bit(event: usize) -> (usize, u32) {
+    (event / Set::BITS as usize, event as u32 % Set::BITS)
+}
+
+fn add<const WORDS: usize>(row: &mut [Set; WORDS], other: &[Set; WORDS]) {
+    for (word, other) in row.iter_mut().zip(other) {
+        *word |= other;
+    }
+}
+
+impl<const WORDS: usize> Relation<WORDS> {
+    /// How many events there may be.
+    pub(super) const MOST_EVENTS: usize = WORDS * Set::BITS as usize;
+
     pub(super) fn empty(events: usize) -> Self {
         assert!(
-            events <= MOST_EVENTS,
-            "a litmus test of {events} events is too long: {MOST_EVENTS} is the most"
+            events <= Self::MOST_EVENTS,
+            "a litmus test of {events} events is too long: {} is the most",
+            Self::MOST_EVENTS
         );
-        Self(vec![0; events])
+        Self(vec![[0; WORDS]; events])
     }
 
     pub(super) fn identity(events: usize) -> Self {
@@ -39,20 +50,30 @@ impl Relation {
     }
 
     pub(super) fn add(&mut self, from: usize, to: usize) {
-        self.0[from] |= 1 << to;
+        let (word, bit) = bit(to);
+        self.0[from][word] |= 1 << bit;
     }
 
     pub(super) fn has(&self, from: usize, to: usize) -> bool {
-        self.0[from] >> to & 1 == 1
+        let (word, bit) = bit(to);
+        self.0[from][word] >> bit & 1 == 1
+    }
+
+    fn row(&self, from: usize) -> impl Iterator<Item = usize> {
+        let words = self.0[from].into_iter().enumerate();
+        words.flat_map(|(word, set)| members(set).map(move |bit| word * Set::BITS as usize + bit))
     }
 
     pub(super) fn pairs(&self) -> impl Iterator<Item = (usize, usize)> {
-        let rows = self.0.iter().enumerate();
-        rows.flat_map(|(from, &row)| members(row).map(move |to| (from, to)))
+        (0..self.len()).flat_map(|from| self.row(from).map(move |to| (from, to)))
     }
 
     pub(super) fn union(&self, other: &Self) -> Self {
-        Self(self.0.iter().zip(&other.0).map(|(a, b)| a | b).collect())
+        let mut union = self.clone();
+        for (row, other) in union.0.iter_mut().zip(&other.0) {
+            add(row, other);
+        }
+        union
     }
 
     /// The pairs for which `keep` is true.
@@ -66,8 +87,14 @@ impl Relation {
 
     /// `a` to `c`, wherever `a` is related to some `b` here and `b` to `c` there.
     pub(super) fn then(&self, other: &Self) -> Self {
-        let row = |&row: &Set| members(row).fold(0, |reached, middle| reached | other.0[middle]);
-        Self(self.0.iter().map(row).collect())
+        let row = |from| {
+            let mut reached = [0; WORDS];
+            for middle in self.row(from) {
+                add(&mut reached, &other.0[middle]);
+            }
+            reached
+        };
+        Self((0..self.len()).map(row).collect())
     }
 
     /// This, or nothing: `R?`.
@@ -79,9 +106,10 @@ impl Relation {
     pub(super) fn closure(mut self) -> Self {
         for middle in 0..self.len() {
             let onward = self.0[middle];
+            let (word, bit) = bit(middle);
             for row in &mut self.0 {
-                if *row >> middle & 1 == 1 {
-                    *row |= onward;
+                if row[word] >> bit & 1 == 1 {
+                    add(row, &onward);
                 }
             }
         }

@@ -4,22 +4,26 @@
 //! Each read-modify-write is one event here.
 
 use super::graph::{Event, EventId, Graph, Kind, NOWHERE};
-use super::relation::{MOST_EVENTS, Relation};
-use std::sync::atomic::Ordering::SeqCst;
+use super::relation::Relation;
 
 impl Graph {
     /// Whether no cycle keeps the SeqCst operations from standing in one order.
     ///
     /// # Panics
-    /// If two of more than 64 events are SeqCst.
+    /// If two of more than 1,024 events are SeqCst.
     pub(super) fn has_total_order(&self) -> bool {
-        let strong = |event: &&Event| event.order() == SeqCst;
+        let strong = |event: &&Event| event.is_strong();
         if self.threads.iter().flatten().filter(strong).count() < 2 {
             // One operation has an order.
             return true;
         }
         let numbered = Numbered::new(self);
-        numbered.constraints().is_acyclic()
+        match numbered.events.len().div_ceil(128) {
+            0 | 1 => numbered.constraints::<1>().is_acyclic(),
+            2 => numbered.constraints::<2>().is_acyclic(),
+            3 | 4 => numbered.constraints::<4>().is_acyclic(),
+            _ => numbered.constraints::<8>().is_acyclic(),
+        }
     }
 }
 
@@ -50,17 +54,12 @@ impl<'a> Numbered<'a> {
                     *events.last_mut().expect("its load comes before it") = (id, event);
                 } else {
                     events.push((id, event));
-                    strong.push(event.order() == SeqCst);
+                    strong.push(event.is_strong());
                 }
                 of_thread.push(events.len() - 1);
             }
             numbers.push(of_thread);
         }
-        assert!(
-            events.len() <= MOST_EVENTS,
-            "{} events with SeqCst among them are too many: {MOST_EVENTS} is the most",
-            events.len()
-        );
         Self {
             graph,
             numbers,
@@ -74,7 +73,10 @@ impl<'a> Numbered<'a> {
     }
 
     /// All pairs for which `related` is true.
-    fn relation(&self, related: impl Fn(usize, usize) -> bool) -> Relation {
+    fn relation<const WORDS: usize>(
+        &self,
+        related: impl Fn(usize, usize) -> bool,
+    ) -> Relation<WORDS> {
         let mut relation = Relation::empty(self.events.len());
         for from in 0..self.events.len() {
             for to in 0..self.events.len() {
@@ -86,7 +88,7 @@ impl<'a> Numbered<'a> {
         relation
     }
 
-    fn only(&self, keep: impl Fn(usize) -> bool) -> Relation {
+    fn only<const WORDS: usize>(&self, keep: impl Fn(usize) -> bool) -> Relation<WORDS> {
         Relation::identity(self.events.len()).filter(|event, _| keep(event))
     }
 
@@ -95,10 +97,10 @@ impl<'a> Numbered<'a> {
     }
 
     /// Reads from, modification order, and from a load to the stores that come later than the one it reads.
-    fn observations(&self) -> [Relation; 3] {
+    fn observations<const WORDS: usize>(&self) -> [Relation<WORDS>; 3] {
         let [mut reads, mut modifications, mut reads_before] =
             [0; 3].map(|_| Relation::empty(self.events.len()));
-        for order in &self.graph.modifications {
+        for (_, order) in &self.graph.modifications {
             for (rank, &store) in order.iter().enumerate() {
                 for &later in &order[rank + 1..] {
                     modifications.add(self.number(store), self.number(later));
@@ -111,9 +113,9 @@ impl<'a> Numbered<'a> {
                     continue;
                 };
                 let load = self.numbers[thread][place];
-                let order = &self.graph.modifications[event.location];
+                let order = self.graph.order(event.access.location);
                 let later = match order.iter().position(|&store| store == source) {
-                    None => &order[..],
+                    None => order,
                     Some(rank) => {
                         reads.add(self.number(source), load);
                         &order[rank + 1..]
@@ -131,8 +133,8 @@ impl<'a> Numbered<'a> {
     }
 
     /// What a total order has to agree with.
-    fn constraints(&self) -> Relation {
-        let sequenced = self.relation(|from, to| {
+    fn constraints<const WORDS: usize>(&self) -> Relation<WORDS> {
+        let sequenced = self.relation::<WORDS>(|from, to| {
             let (from, to) = (self.events[from].0, self.events[to].0);
             from.thread == to.thread && from.place < to.place
         });
@@ -143,7 +145,7 @@ impl<'a> Numbered<'a> {
         let [reads, modifications, reads_before] = self.observations();
         let coherence = reads.union(&modifications).union(&reads_before).closure();
 
-        let place = |number: usize| self.events[number].1.location;
+        let place = |number: usize| self.events[number].1.access.location;
         let same = |from: usize, to: usize| place(from) != NOWHERE && place(from) == place(to);
         let strong = self.only(|number| self.strong[number]);
         let fences = self.only(|number| self.strong[number] && self.is_fence(number));
