@@ -302,11 +302,10 @@ mod compare {
         rate(|executions| {
             for _ in 0..TIMES {
                 let exhaustive = kata::check::Exhaustive::new().preemptions(PREEMPTIONS);
-                let coverage = exhaustive.run(move || {
+                exhaustive.run(move || {
                     executions.fetch_add(1, Ordering::Relaxed);
                     program();
                 });
-                assert_eq!(coverage.passes, 1, "the comparison is about a single pass");
             }
         })
     }

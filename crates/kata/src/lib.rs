@@ -6,7 +6,7 @@
 //! | world | feature | what `kata` is |
 //! |---|---|---|
 //! | std | none | plain re-exports of `std`: nothing between the code and the machine |
-//! | loom | `loom` | the executions that C++20 allows, without load buffering, within a preemption bound, one by one |
+//! | loom | `loom` | every execution that C++20 allows, without load buffering, each one once |
 //! | shuttle | `shuttle` | sequentially consistent executions, sampled by several schedulers |
 //!
 //! In the two model worlds every operation is recorded, so that a failure can be drawn in the learner's own lines.
@@ -33,8 +33,11 @@ pub mod future;
 #[path = "facade/future_std.rs"]
 pub mod future;
 
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+#[path = "facade/local.rs"]
+mod local;
+
 #[cfg(feature = "loom")]
-#[path = "facade/loom.rs"]
 mod engine;
 #[cfg(all(feature = "shuttle", not(feature = "loom")))]
 #[path = "facade/shuttle.rs"]
@@ -46,8 +49,5 @@ pub use world::{Canary, cell, hint, sync, thread};
 pub mod check;
 
 #[doc(hidden)]
-#[cfg(feature = "loom")]
-pub use loom as __engine;
-#[doc(hidden)]
-#[cfg(all(feature = "shuttle", not(feature = "loom")))]
-pub use shuttle as __engine;
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+pub use local::Lazy as __Lazy;

@@ -16,7 +16,7 @@ pub(crate) type Site = &'static Location<'static>;
 
 /// How the bits of a value are to be shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     Bool,
     Unsigned,
     Signed,
@@ -96,12 +96,30 @@ pub(crate) enum Op {
 /// The object of operations that have none.
 pub(crate) const NO_OBJECT: u32 = u32::MAX;
 
+/// The name of an access to an atomic: its thread, and its place among what the engine knows of that.
+pub(crate) type AccessName = (usize, usize);
+
+/// What the engine says of an access. No event has the name of the store of the initial value.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Trace {
+    /// What this load is called.
+    pub load: Option<AccessName>,
+    /// The store that was read.
+    pub source: Option<AccessName>,
+    /// What this store is called.
+    pub store: Option<AccessName>,
+}
+
 #[derive(Clone, Debug)]
 pub(crate) struct Event {
     pub thread: usize,
     pub object: u32,
     pub op: Op,
     pub site: Site,
+    pub trace: Trace,
+    /// How much of what the engine knows of the thread comes before it.
+    #[cfg_attr(not(feature = "loom"), allow(dead_code))]
+    pub place: usize,
 }
 
 /// What is known of an object besides its operations.
@@ -114,31 +132,14 @@ pub(crate) struct Object {
     pub what: &'static str,
     /// What an atomic was created with.
     pub initial: Option<Value>,
-    /// A read-modify-write has succeeded on it in this execution.
-    #[cfg_attr(not(feature = "loom"), allow(dead_code))]
-    pub modified: bool,
-    /// A plain store to it was done as one in this execution.
-    #[cfg_attr(not(feature = "loom"), allow(dead_code))]
-    pub stored: bool,
     /// Where in memory it was when it was dropped.
     pub dropped_at: Option<usize>,
-}
-
-/// How loom's SeqCst accesses are corrected in this pass: the side on which the full fence stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "loom"), allow(dead_code))]
-pub(crate) enum Mapping {
-    Leading,
-    Trailing,
-    /// No correction at all, for the tests that compare with the raw engine.
-    Raw,
 }
 
 /// What the passes over a model need to know of each other.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Pass {
-    #[cfg_attr(not(feature = "loom"), allow(dead_code))]
-    pub mapping: Mapping,
+    #[cfg_attr(feature = "loom", allow(dead_code))]
     pub adversary: bool,
     /// Every access and fence counts as SeqCst: what fails here no ordering can mend.
     pub strengthened: bool,
@@ -149,8 +150,6 @@ pub(crate) struct Record {
     pub pending: Vec<Option<Event>>,
     pub objects: Vec<Object>,
     pub threads: Vec<String>,
-    /// Call sites at which the adversary has struck in this execution, by thread.
-    pub struck: Vec<(usize, usize)>,
     /// Executions begun in this exploration.
     pub executions: usize,
 }
@@ -159,25 +158,22 @@ thread_local! {
     static RUNNING: Cell<bool> = const { Cell::new(false) };
     static CURRENT: Cell<usize> = const { Cell::new(0) };
     static UNWINDER: Cell<Option<usize>> = const { Cell::new(None) };
-    static PASS: Cell<Pass> = const { Cell::new(Pass { mapping: Mapping::Leading, adversary: false, strengthened: false }) };
-    /// Where the atomics were created whose stores count as swaps from the beginning.
-    static SWAPPED: RefCell<Vec<Site>> = const { RefCell::new(Vec::new()) };
-    /// Where atomics were created that saw a plain store first and a read-modify-write later.
-    static MODIFIED_LATE: RefCell<Vec<Site>> = const { RefCell::new(Vec::new()) };
-    static SEQ_CST_SEEN: Cell<bool> = const { Cell::new(false) };
-    static PREY_SEEN: Cell<bool> = const { Cell::new(false) };
+    static PASS: Cell<Pass> = const { Cell::new(Pass { adversary: false, strengthened: false }) };
     static RECORD: RefCell<Record> = const { RefCell::new(Record {
         events: Vec::new(),
         pending: Vec::new(),
         objects: Vec::new(),
         threads: Vec::new(),
-        struck: Vec::new(),
         executions: 0,
     }) };
 }
 
 /// Whether an execution is running on this OS thread and nothing has failed in it yet.
 pub(crate) fn running() -> bool {
+    #[cfg(feature = "loom")]
+    if crate::engine::is_probing() {
+        return false;
+    }
     RUNNING.get() && unwinder().is_none()
 }
 
@@ -215,29 +211,11 @@ pub(crate) fn pass() -> Pass {
 /// Begins a pass over a model.
 pub(crate) fn begin_pass(pass: Pass) {
     PASS.set(pass);
-    SEQ_CST_SEEN.set(false);
-    PREY_SEEN.set(false);
 }
 
 /// Begins an exploration: the count of executions starts anew.
 pub(crate) fn begin_exploration() {
     RECORD.with_borrow_mut(|record| record.executions = 0);
-    SWAPPED.with_borrow_mut(Vec::clear);
-    MODIFIED_LATE.with_borrow_mut(Vec::clear);
-}
-
-/// Whether there are atomics for [`swap_from_the_beginning`].
-#[cfg(feature = "loom")]
-pub(crate) fn modified_late() -> bool {
-    MODIFIED_LATE.with_borrow(|late| !late.is_empty())
-}
-
-/// From now on in this exploration, stores to atomics that were found to be modified late count as swaps at once.
-#[cfg(feature = "loom")]
-pub(crate) fn swap_from_the_beginning() {
-    SWAPPED.with_borrow_mut(|swapped| {
-        MODIFIED_LATE.with_borrow_mut(|late| swapped.append(late));
-    });
 }
 
 /// Begins an execution: nothing has happened, and only the main thread exists.
@@ -249,7 +227,6 @@ pub(crate) fn begin_execution() {
         record.objects.clear();
         record.threads.clear();
         record.threads.push("main".to_owned());
-        record.struck.clear();
         record.executions += 1;
     });
     CURRENT.set(0);
@@ -263,6 +240,13 @@ pub(crate) fn abandon_execution() {
     crate::watch::stop();
 }
 
+/// Ends a run that has come to nothing.
+#[cfg(feature = "loom")]
+pub(crate) fn leave_execution() {
+    RUNNING.set(false);
+    crate::watch::leave();
+}
+
 /// Ends an execution that went through.
 pub(crate) fn end_execution() {
     RUNNING.set(false);
@@ -274,20 +258,10 @@ pub(crate) fn executions() -> usize {
     RECORD.with_borrow(|record| record.executions)
 }
 
-/// Whether the pass has come across a SeqCst access.
+/// Sets how many executions have been begun so far in this exploration.
 #[cfg(feature = "loom")]
-pub(crate) fn seq_cst_seen() -> bool {
-    SEQ_CST_SEEN.get()
-}
-
-/// Whether the pass has come across an operation that may fail or return without cause.
-#[cfg(feature = "loom")]
-pub(crate) fn prey_seen() -> bool {
-    PREY_SEEN.get()
-}
-
-pub(crate) fn note_seq_cst() {
-    SEQ_CST_SEEN.set(true);
+pub(crate) fn set_executions(executions: usize) {
+    RECORD.with_borrow_mut(|record| record.executions = executions);
 }
 
 /// Reads the record of the running or failed execution.
@@ -309,8 +283,6 @@ pub(crate) fn object(what: &'static str, created: Site, initial: Option<Value>) 
             born,
             what,
             initial,
-            modified: false,
-            stored: false,
             dropped_at: None,
         });
         (record.objects.len() - 1) as u32
@@ -328,15 +300,31 @@ pub(crate) fn created(object: u32) -> Site {
     })
 }
 
-/// Registers a thread about to be spawned and returns its number.
-pub(crate) fn thread(name: Option<&str>) -> usize {
+/// Registers a thread about to begin.
+pub(crate) fn thread(index: usize, name: Option<&str>) {
     RECORD.with_borrow_mut(|record| {
-        let index = record.threads.len();
-        record
-            .threads
-            .push(name.map_or_else(|| format!("t{index}"), str::to_owned));
-        record.pending.push(None);
-        index
+        while record.threads.len() <= index {
+            record.threads.push(format!("t{}", record.threads.len()));
+            record.pending.push(None);
+        }
+        if let Some(name) = name {
+            name.clone_into(&mut record.threads[index]);
+        }
+    });
+}
+
+/// The number of the next thread, for engines that have none of their own.
+#[cfg(all(feature = "shuttle", not(feature = "loom")))]
+pub(crate) fn next_thread() -> usize {
+    RECORD.with_borrow(|record| record.threads.len())
+}
+
+/// The name that a thread was given.
+pub(crate) fn name(thread: usize) -> Option<String> {
+    RECORD.with_borrow(|record| {
+        let name = record.threads.get(thread)?;
+        let given = *name != format!("t{thread}") && thread != 0;
+        given.then(|| name.clone())
     })
 }
 
@@ -350,9 +338,32 @@ pub(crate) fn begin(object: u32, op: Op, site: Site) {
                 object,
                 op,
                 site,
+                trace: Trace::default(),
+                place: progress(),
             });
         });
     }
+}
+
+/// What the engine says of the pending access of the current thread.
+#[cfg(feature = "loom")]
+pub(crate) fn trace(trace: Trace) {
+    if running() {
+        let thread = current();
+        RECORD.with_borrow_mut(|record| {
+            if let Some(event) = &mut record.pending[thread] {
+                event.trace = trace;
+            }
+        });
+    }
+}
+
+/// How much of what the engine knows of the current thread has happened.
+fn progress() -> usize {
+    #[cfg(feature = "loom")]
+    return crate::engine::place();
+    #[cfg(not(feature = "loom"))]
+    0
 }
 
 /// Says that `thread` is running again and has performed its pending operation. `complete` adds the outcome.
@@ -378,6 +389,8 @@ pub(crate) fn event(object: u32, op: Op, site: Site) {
                 object,
                 op,
                 site,
+                trace: Trace::default(),
+                place: progress(),
             })
         });
     }
@@ -395,40 +408,10 @@ pub(crate) fn panicked(message: &str, place: String) {
                 place,
             },
             site: Location::caller(),
+            trace: Trace::default(),
+            place: progress(),
         });
     });
-}
-
-/// Notes a successful read-modify-write on `object`.
-#[cfg(feature = "loom")]
-pub(crate) fn note_modified(object: u32) {
-    RECORD.with_borrow_mut(|record| {
-        if let Some(object) = record.objects.get_mut(object as usize) {
-            object.modified = true;
-            if object.stored {
-                MODIFIED_LATE.with_borrow_mut(|late| {
-                    if !late.contains(&object.created) {
-                        late.push(object.created);
-                    }
-                });
-            }
-        }
-    });
-}
-
-/// Whether a store to `object` counts as a swap: a read-modify-write has succeeded on it in this execution, or
-/// [`swap_from_the_beginning`] says so. Otherwise notes the store.
-#[cfg(feature = "loom")]
-pub(crate) fn stores_as_swap(object: u32) -> bool {
-    RECORD.with_borrow_mut(|record| {
-        let Some(object) = record.objects.get_mut(object as usize) else {
-            return false;
-        };
-        let swaps =
-            object.modified || SWAPPED.with_borrow(|swapped| swapped.contains(&object.created));
-        object.stored |= !swaps;
-        swaps
-    })
 }
 
 /// Notes that `object` was dropped at `address`.
@@ -448,22 +431,5 @@ pub(crate) fn dropped_at(address: usize) -> u32 {
             .iter()
             .rposition(|object| object.dropped_at == Some(address));
         found.map_or(NO_OBJECT, |index| index as u32)
-    })
-}
-
-/// Whether the adversary may strike here for the first time in this execution, for engines without a random source.
-#[cfg(feature = "loom")]
-pub(crate) fn first_strike(site: Site) -> bool {
-    PREY_SEEN.set(true);
-    if !pass().adversary || !running() {
-        return false;
-    }
-    let key = (current(), std::ptr::from_ref(site) as usize);
-    RECORD.with_borrow_mut(|record| {
-        let first = !record.struck.contains(&key);
-        if first {
-            record.struck.push(key);
-        }
-        first
     })
 }

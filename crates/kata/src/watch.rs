@@ -3,6 +3,9 @@
 //! Memory that model code frees is filled with a pattern and kept until the execution ends. A later touch through the
 //! facade therefore finds a dead object instead of someone else's memory, a second free is noticed, and what is still
 //! allocated at the end is a leak. Memory that the engine and the record use for themselves is left alone.
+//!
+//! A run that comes to nothing is left where it stands, without a destructor. What it had allocated is given back all the same,
+//! one such run later: until then whoever frees it gives away that a model keeps state outside of its executions.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -22,6 +25,9 @@ enum State {
     Live,
     /// Freed in the running execution and kept.
     Freed,
+    /// Allocated in a run that came to nothing.
+    #[cfg_attr(not(feature = "loom"), allow(dead_code))]
+    Left,
 }
 
 /// Stands directly before every block.
@@ -37,7 +43,12 @@ const HEADER: usize = size_of::<Header>();
 thread_local! {
     static WATCHING: Cell<bool> = const { Cell::new(false) };
     static BLOCKS: Cell<*mut Header> = const { Cell::new(ptr::null_mut()) };
+    /// The blocks of the last run that came to nothing.
+    static LEFT: Cell<*mut Header> = const { Cell::new(ptr::null_mut()) };
+    static LEFT_USED: Cell<bool> = const { Cell::new(false) };
     static DOUBLE_FREE: Cell<bool> = const { Cell::new(false) };
+    /// Whether memory is overwritten when it is freed.
+    static POISONING: Cell<bool> = const { Cell::new(true) };
 }
 
 /// While it lives, allocations belong to the engine. Ends when the wrapper returns to the code under test.
@@ -45,6 +56,15 @@ pub(crate) struct Aside(bool);
 
 pub(crate) fn aside() -> Aside {
     Aside(WATCHING.replace(false))
+}
+
+/// Runs what belongs to the code under test, from within the engine.
+#[cfg(feature = "loom")]
+pub(crate) fn within<R>(run: impl FnOnce() -> R) -> R {
+    let aside = Aside(WATCHING.replace(crate::record::in_execution()));
+    let result = run();
+    drop(aside);
+    result
 }
 
 impl Drop for Aside {
@@ -62,7 +82,15 @@ pub(crate) fn resume() {
 pub(crate) fn begin() {
     release();
     DOUBLE_FREE.set(false);
+    POISONING.set(true);
     WATCHING.set(true);
+}
+
+/// From now on in this execution freed memory keeps its content. The threads of a run that came to nothing are unwound at a
+/// place at which code need not be prepared for it: what they free twice must not lead them astray.
+#[cfg(feature = "loom")]
+pub(crate) fn spare() {
+    POISONING.set(false);
 }
 
 /// Stops watching; what was kept stays until the next execution begins.
@@ -74,6 +102,45 @@ pub(crate) fn stop() {
 pub(crate) fn end() {
     WATCHING.set(false);
     release();
+}
+
+/// Ends a run that came to nothing: its blocks are given back after the next one.
+///
+/// # Panics
+/// If somebody has freed what such a run had allocated.
+#[cfg(feature = "loom")]
+pub(crate) fn leave() {
+    WATCHING.set(false);
+    let [mut old, mut block] = [LEFT.take(), BLOCKS.replace(ptr::null_mut())];
+    while !old.is_null() {
+        // SAFETY: blocks in the list are allocated; the list is taken, so each is visited once.
+        unsafe {
+            let next = (*old).next;
+            System.dealloc(base(old), padded((*old).layout));
+            old = next;
+        }
+    }
+    while !block.is_null() {
+        // SAFETY: as above.
+        unsafe {
+            let next = (*block).next;
+            if (*block).state == State::Live {
+                ptr::write_bytes(
+                    block.cast::<u8>().add(HEADER),
+                    POISON_BYTE,
+                    (*block).layout.size(),
+                );
+            }
+            (*block).state = State::Left;
+            (*block).next = LEFT.replace(block);
+            block = next;
+        }
+    }
+    assert!(
+        !LEFT_USED.take(),
+        "kata: a model keeps what it has allocated beyond the end of an execution\nA model must clear or forget all state that \
+         outlives it, at the start of each execution."
+    );
 }
 
 /// Watched blocks that are still allocated, and their bytes.
@@ -180,7 +247,12 @@ unsafe impl GlobalAlloc for Watch {
                 State::Unwatched => System.dealloc(base(header), padded(layout)),
                 State::Live => {
                     (*header).state = State::Freed;
-                    ptr::write_bytes(block, POISON_BYTE, layout.size());
+                    if POISONING.try_with(Cell::get).unwrap_or(false) {
+                        ptr::write_bytes(block, POISON_BYTE, layout.size());
+                    }
+                }
+                State::Left => {
+                    let _ = LEFT_USED.try_with(|used| used.set(true));
                 }
                 State::Freed => {
                     let _ = DOUBLE_FREE.try_with(|double_free| double_free.set(true));

@@ -3,8 +3,12 @@
 use super::explore;
 use super::report::{Report, Test};
 use super::timeline::{Context, INCONCLUSIVE};
-use crate::record::{self, Mapping, Pass};
+use crate::engine::{self, Around, Counts, Options, Outcome};
+use crate::record::{self, Pass};
+use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// Explores all executions of `model` with at most three preemptions. See [`Exhaustive`].
 ///
@@ -14,29 +18,57 @@ pub fn exhaustive<F: Fn() + Send + Sync + 'static>(model: F) {
     Exhaustive::new().run(model);
 }
 
-/// How many executions an exploration consisted of.
+/// What an exploration consisted of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Coverage {
-    /// Executions explored, over all passes.
+    /// Executions explored.
     pub executions: usize,
-    /// Passes: more than one where SeqCst accesses are mapped in two ways, or where the adversary has something to do.
-    pub passes: usize,
+    /// Of which they are all.
+    pub extent: Extent,
 }
 
-/// An exploration of all executions within a bound.
+/// What has been explored to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// All executions that there are.
+    All,
+    /// All executions within the bound on preemptions.
+    Preemptions,
+    /// As many executions within the bound on preemptions as were to be explored. There may be more.
+    Executions,
+}
+
+impl std::fmt::Display for Coverage {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let executions = match self.executions {
+            1 => "1 execution".to_owned(),
+            many => format!("{many} executions"),
+        };
+        let (name, which, within) = match self.extent {
+            Extent::All => ("verified", "all ", ""),
+            Extent::Preemptions => ("bounded", "", " within the bound on preemptions"),
+            Extent::Executions => ("bounded", "the first ", " within the bound on preemptions"),
+        };
+        write!(formatter, "{name}: {which}{executions}{within}")
+    }
+}
+
+/// An exploration of all executions that C++20 allows, but for load buffering: a load never reads a store that comes later
+/// in program order.
 ///
-/// It always runs to completion. What it cannot see:
+/// Models with a moderate number of executions are explored to the last one. Of others, all executions within a bound on
+/// preemptions are.
 ///
-/// - more preemptions than the bound allows;
-/// - load buffering;
-/// - that a SeqCst read-modify-write on an unrelated location is no full fence in C++20 (it is one on x86);
-/// - that a plain store ends a release sequence, once the location has seen a read-modify-write: the correction that
-///   keeps such stores out of the middle of other threads' read-modify-writes makes them continue it.
+/// # Memory ordering
+/// SeqCst is that of RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer, PLDI 2017), which is what compilers implement: the letter of
+/// C++20 promises a little more, see LWG issue 3941.
 #[derive(Clone, Debug)]
 pub struct Exhaustive {
     preemptions: usize,
     branches: usize,
+    executions: usize,
     leaks: bool,
+    step_by_step: bool,
     raw: bool,
 }
 
@@ -47,13 +79,16 @@ impl Default for Exhaustive {
 }
 
 impl Exhaustive {
-    /// At most three preemptions, at most 2000 scheduling points an execution.
+    /// At most three preemptions, at most 2000 scheduling points an execution, at most 10,000 executions where not all are
+    /// explored.
     #[must_use]
     pub fn new() -> Self {
         Self {
             preemptions: 3,
             branches: 2_000,
+            executions: 10_000,
             leaks: false,
+            step_by_step: false,
             raw: false,
         }
     }
@@ -73,11 +108,28 @@ impl Exhaustive {
         Self { branches, ..self }
     }
 
+    /// How many executions are explored, also of those that turn out not to exist, if not all are.
+    #[must_use]
+    pub fn executions(self, executions: usize) -> Self {
+        Self { executions, ..self }
+    }
+
     /// Also fails if memory that the model allocated is still allocated when it returns.
     #[must_use]
     pub fn no_leaks(self) -> Self {
         Self {
             leaks: true,
+            ..self
+        }
+    }
+
+    /// Explores interleavings step by step, within the bound on preemptions, also where all executions could be explored.
+    ///
+    /// For checks that count steps: to an execution it does not matter how often somebody has looked in vain.
+    #[must_use]
+    pub fn step_by_step(self) -> Self {
+        Self {
+            step_by_step: true,
             ..self
         }
     }
@@ -94,13 +146,14 @@ impl Exhaustive {
     /// # Panics
     /// If an execution fails. The picture of the first one that does goes to stderr.
     pub fn run<F: Fn() + Send + Sync + 'static>(self, model: F) -> Coverage {
-        self.explore(model)
-            .unwrap_or_else(|report| explore::fail(&report))
+        let coverage = self
+            .explore(model)
+            .unwrap_or_else(|report| explore::fail(&report));
+        println!("{coverage}");
+        coverage
     }
 
     /// As [`run`](Self::run), without a panic or a picture on stderr.
-    ///
-    /// A deadlock whose threads hold guards aborts the process nonetheless: the engine panics again while it unwinds.
     ///
     /// # Errors
     /// With the report of the first execution that fails.
@@ -110,113 +163,179 @@ impl Exhaustive {
     ) -> Result<Coverage, Box<Report>> {
         let model = Arc::new(model);
         let test = Test::running(std::any::type_name::<F>());
-        let bound = self.preemptions;
         let context = move || Context {
             test: test.name(),
             world: "loom",
             explored: format!(
-                "after {} of ? interleavings (loom, preemptions ≤ {bound})",
+                "in execution {} (of all that C++20 allows, without load buffering)",
                 record::executions()
             ),
             replay: test.command("loom"),
         };
+        let context = Arc::new(context);
+        let engines = Engines::chosen(self.raw || self.step_by_step);
         record::begin_exploration();
-        let mut passes = 0;
-        let mut pass = |mapping: Mapping, adversary: bool| {
-            passes += 1;
-            let pass = Pass {
-                mapping,
-                adversary,
-                strengthened: false,
+        if engines != Engines::Loom {
+            let budget = if engines == Engines::Graph {
+                usize::MAX
+            } else {
+                BUDGET
             };
-            let mut outcome = self.pass(pass, &context, &model);
-            // A thread that waits by read-modify-writes for a store that the engine keeps from it.
-            while let Err(report) = &outcome
-                && report.headline == INCONCLUSIVE
-                && record::modified_late()
-            {
-                record::swap_from_the_beginning();
-                outcome = self.pass(pass, &context, &model);
+            let outcome = self.pass(false, budget, &context, &model);
+            let outcome = outcome.map_err(|report| self.at_fault(report, &context, &model));
+            if let Some(counts) = outcome? {
+                return Ok(Coverage {
+                    executions: counts.executions,
+                    extent: Extent::All,
+                });
             }
-            outcome.map_err(|report| {
-                if report.blames_an_ordering {
-                    self.without_weak_orderings(pass, &context, &model)
-                        .unwrap_or(report)
-                } else {
-                    report
-                }
-            })
-        };
-        if self.raw {
-            pass(Mapping::Raw, false)?;
-        } else {
-            pass(Mapping::Leading, false)?;
-            let (seq_cst, prey) = (record::seq_cst_seen(), record::prey_seen());
-            if seq_cst {
-                pass(Mapping::Trailing, false)?;
-            }
-            if prey {
-                pass(Mapping::Leading, true)?;
-            }
+            assert!(
+                engines != Engines::Graph,
+                "KATA_ENGINE=graph: the model is too large to explore all of its executions"
+            );
+        }
+        record::begin_exploration();
+        let at_fault = |report| self.at_fault(report, &context, &model);
+        let mut all = self.propose(false, &context, &model).map_err(at_fault)?;
+        if engine::take_prey_seen() && !self.raw {
+            all &= self.propose(true, &context, &model).map_err(at_fault)?;
         }
         Ok(Coverage {
             executions: record::executions(),
-            passes,
+            extent: if all {
+                Extent::Preemptions
+            } else {
+                Extent::Executions
+            },
         })
     }
 
+    /// The report of a failure that no ordering can mend, if there is one, instead of one that blames an ordering.
+    fn at_fault<F: Fn() + Send + Sync + 'static>(
+        &self,
+        report: Box<Report>,
+        context: &Arc<impl Fn() -> Context + 'static>,
+        model: &Arc<F>,
+    ) -> Box<Report> {
+        if !report.blames_an_ordering || self.raw {
+            return report;
+        }
+        record::begin_exploration();
+        let again = self.pass(true, BUDGET_OF_STRONG, context, model).err();
+        let again = again.filter(|report| report.headline != INCONCLUSIVE);
+        again.unwrap_or(report)
+    }
+
+    /// Explores what loom proposes within the bounds. Returns whether that is all within the bound on preemptions.
+    fn propose<F: Fn() + Send + Sync + 'static>(
+        &self,
+        adversary: bool,
+        context: &Arc<impl Fn() -> Context + 'static>,
+        model: &Arc<F>,
+    ) -> Result<bool, Box<Report>> {
+        record::begin_pass(Pass {
+            adversary,
+            strengthened: false,
+        });
+        let options = Options {
+            preemptions: self.preemptions,
+            branches: self.branches,
+            executions: self.executions,
+            adversary,
+            bare: self.raw,
+        };
+        let leaks = self.leaks;
+        let context = Arc::clone(context);
+        let proposed = Arc::new(AtomicUsize::new(0));
+        let begin = {
+            let proposed = Arc::clone(&proposed);
+            move || {
+                proposed.fetch_add(1, Relaxed);
+                explore::begin_execution();
+            }
+        };
+        explore::explore(
+            move || context(),
+            || {
+                engine::propose(
+                    options,
+                    Arc::clone(model) as Arc<dyn Fn() + Send + Sync>,
+                    begin,
+                    move || explore::end_execution(leaks),
+                    explore::abandon_run,
+                );
+            },
+        )?;
+        Ok(proposed.load(Relaxed) < self.executions)
+    }
+
+    /// Explores everything, as it is or with all orderings SeqCst, within a budget of runs.
     fn pass<F: Fn() + Send + Sync + 'static>(
         &self,
-        pass: Pass,
-        context: &(impl Fn() -> Context + Clone + 'static),
+        strengthened: bool,
+        budget: usize,
+        context: &Arc<impl Fn() -> Context + 'static>,
         model: &Arc<F>,
-    ) -> Result<(), Box<Report>> {
-        record::begin_pass(pass);
-        explore::explore(context.clone(), || self.engine_run(model, None))
-    }
-
-    /// A failure that no ordering can mend, if there is one: a better picture than one in which a load reads an old value.
-    /// The search is bounded, for there need not be any.
-    fn without_weak_orderings<F: Fn() + Send + Sync + 'static>(
-        &self,
-        pass: Pass,
-        context: &(impl Fn() -> Context + Clone + 'static),
-        model: &Arc<F>,
-    ) -> Option<Box<Report>> {
-        const EXECUTIONS: usize = 3_000;
+    ) -> Result<Option<Counts>, Box<Report>> {
         record::begin_pass(Pass {
-            strengthened: true,
-            ..pass
+            adversary: true,
+            strengthened,
         });
-        explore::explore(context.clone(), || self.engine_run(model, Some(EXECUTIONS)))
-            .err()
-            .filter(|report| report.headline != INCONCLUSIVE)
-    }
-
-    /// Explores everything, or no more than `executions`.
-    fn engine_run<F: Fn() + Send + Sync + 'static>(
-        &self,
-        model: &Arc<F>,
-        executions: Option<usize>,
-    ) {
-        let mut engine = loom::model::Builder::new();
-        engine.max_branches = self.branches;
-        engine.preemption_bound = Some(self.preemptions);
-        engine.max_permutations = executions;
-        if let Some(executions) = executions {
-            // The engine looks at the bound now and then only.
-            engine.checkpoint_interval = executions;
-        }
-        engine.max_duration = None;
-        engine.checkpoint_file = None;
-        engine.location = false;
-        engine.log = false;
-        let model = Arc::clone(model);
+        let model: Rc<dyn Fn()> = {
+            let model = Arc::clone(model);
+            Rc::new(move || model())
+        };
         let leaks = self.leaks;
-        engine.check(move || {
-            explore::begin_execution();
-            model();
-            explore::end_execution(leaks);
-        });
+        let mut counts = None;
+        let context = Arc::clone(context);
+        explore::explore(
+            move || context(),
+            || {
+                let around = Around {
+                    begin: &|counts: Counts| {
+                        explore::begin_execution();
+                        record::set_executions(counts.executions + 1);
+                    },
+                    end: &|| explore::end_execution(leaks),
+                    abandon: &explore::abandon_run,
+                };
+                if let Outcome::Complete(all) = engine::explore(model, true, budget, &around) {
+                    counts = Some(all);
+                }
+            },
+        )?;
+        Ok(counts)
     }
 }
+
+/// Which engines explore a model.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Engines {
+    /// The explorer, and where that is too much, loom.
+    Both,
+    /// The explorer alone.
+    Graph,
+    /// loom alone.
+    Loom,
+}
+
+impl Engines {
+    /// What `KATA_ENGINE` says.
+    fn chosen(loom: bool) -> Self {
+        if loom {
+            return Self::Loom;
+        }
+        match std::env::var("KATA_ENGINE").as_deref() {
+            Err(_) | Ok("") => Self::Both,
+            Ok("graph") => Self::Graph,
+            Ok("loom") => Self::Loom,
+            Ok(other) => panic!("KATA_ENGINE={other}: there are `graph` and `loom`"),
+        }
+    }
+}
+
+/// So many runs of a model, then there is another engine.
+const BUDGET: usize = 100_000;
+
+/// So many runs in the search for a failure that no ordering can mend: there need not be any.
+const BUDGET_OF_STRONG: usize = 3_000;

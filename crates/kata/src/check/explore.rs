@@ -25,13 +25,23 @@ fn install_hook() {
     INSTALLED.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            if record::in_execution() {
+            if probing() {
+                // What a look ahead comes to will come again.
+            } else if record::in_execution() {
                 on_panic(info);
             } else {
                 previous(info);
             }
         }));
     });
+}
+
+/// Whether nothing of what happens counts.
+fn probing() -> bool {
+    #[cfg(feature = "loom")]
+    return crate::engine::is_probing();
+    #[cfg(not(feature = "loom"))]
+    false
 }
 
 /// The message of a panic whose report is ready.
@@ -99,8 +109,12 @@ fn on_panic(info: &PanicHookInfo<'_>) {
     }
     let report =
         record::with(|record| timeline::report(record, context, &message, info.location()));
-    // An engine that gives up cannot unwind when guards are alive. Where the exploration is to be begun again, it is too early.
-    if report.headline == "deadlock" || (report.headline == INCONCLUSIVE && !to_be_tried_again()) {
+    // An engine that gives up cannot unwind when guards are alive.
+    #[cfg(feature = "loom")]
+    let aborts = !crate::engine::survives_deadlocks();
+    #[cfg(not(feature = "loom"))]
+    let aborts = true;
+    if aborts && (report.headline == "deadlock" || report.headline == INCONCLUSIVE) {
         shout(&report);
         SHOUTED.set(true);
     }
@@ -111,14 +125,6 @@ fn on_panic(info: &PanicHookInfo<'_>) {
         .map(|place| format!("{}:{}", place.file(), place.line()));
     record::panicked(&message, place.unwrap_or_default());
     DEPTH.set(record::with(|record| record.events.len()));
-}
-
-/// Whether a verdict of no conclusion is not the last word.
-fn to_be_tried_again() -> bool {
-    #[cfg(feature = "loom")]
-    return record::pass().strengthened || record::modified_late();
-    #[cfg(not(feature = "loom"))]
-    false
 }
 
 thread_local! {
@@ -141,13 +147,17 @@ fn shout(report: &Report) {
 pub(super) fn begin_execution() {
     install_hook();
     record::begin_execution();
-    let _aside = crate::watch::aside();
-    crate::engine::begin_thread(0);
+    #[cfg(feature = "loom")]
+    crate::engine::sync::forget_values();
+    #[cfg(not(feature = "loom"))]
+    crate::engine::thread::forget_threads();
     FAILED.set(None);
 }
 
 /// Ends an execution inside the engine; `leaks` makes memory that is still allocated a failure.
 pub(super) fn end_execution(leaks: bool) {
+    #[cfg(not(feature = "loom"))]
+    crate::local::end_thread(0);
     let (blocks, bytes) = crate::watch::live();
     if crate::watch::take_double_free() {
         crate::world::fail(
@@ -163,8 +173,23 @@ pub(super) fn end_execution(leaks: bool) {
         let why = format!("{what} still allocated at the end of the execution.");
         crate::world::fail("leak", &why);
     }
+    #[cfg(feature = "loom")]
+    if crate::engine::sync::values_alive() > 0 {
+        crate::world::fail(
+            "leak",
+            "An `Arc` is still there at the end of the execution: a reference was forgotten, or they go round in a circle.",
+        );
+    }
     evidence::count_operations();
     record::end_execution();
+    crate::local::end_execution();
+}
+
+/// Ends a run that has come to nothing.
+#[cfg(feature = "loom")]
+pub(super) fn abandon_run() {
+    crate::local::forget_execution();
+    record::leave_execution();
 }
 
 /// Runs an exploration.

@@ -34,7 +34,7 @@ pub use skip::{require_program, skip};
 #[cfg(feature = "loom")]
 mod exhaustive;
 #[cfg(feature = "loom")]
-pub use exhaustive::{Coverage, Exhaustive, exhaustive};
+pub use exhaustive::{Coverage, Exhaustive, Extent, exhaustive};
 #[cfg(feature = "loom")]
 mod pairs;
 #[cfg(feature = "loom")]

@@ -6,7 +6,7 @@
 use super::explore;
 use super::report::{Report, Test};
 use super::timeline::Context;
-use crate::record::{self, Mapping, Pass};
+use crate::record::{self, Pass};
 use shuttle::scheduler::{
     PctScheduler, RandomScheduler, ReplayScheduler, Schedule, Scheduler, Task, TaskId,
     UrwRandomScheduler,
@@ -195,7 +195,6 @@ impl Sample {
         };
         record::begin_exploration();
         record::begin_pass(Pass {
-            mapping: Mapping::Raw,
             adversary,
             strengthened: false,
         });

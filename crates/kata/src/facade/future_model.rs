@@ -35,7 +35,6 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             let _aside = watch::aside();
             Arc::new(Signal {
                 token: Token::new(),
-                thread: engine::thread::current(),
                 index: record::current(),
                 poll,
                 latest: Arc::clone(&latest),
@@ -71,7 +70,6 @@ const NONE: usize = usize::MAX;
 /// threads share one thread of the operating system.
 struct Signal {
     token: Token,
-    thread: engine::thread::Thread,
     /// The thread's place in the record.
     index: usize,
     poll: usize,
@@ -92,7 +90,7 @@ impl Wake for Signal {
             stale: false,
         };
         record::begin(NO_OBJECT, op, Location::caller());
-        self.token.give(&self.thread);
+        self.token.give();
         record::commit(thread, |op| {
             if let Op::Wake { stale, .. } = op {
                 *stale = self.poll != self.latest.load(Relaxed);

@@ -81,39 +81,92 @@ impl Tag {
 }
 
 /// Values an atomic can hold.
-pub(crate) trait Word: Copy {
+pub trait Word: Copy + PartialEq {
+    /// How the value is shown.
+    #[doc(hidden)]
     const KIND: Kind;
+    /// The bits that there are.
+    #[doc(hidden)]
+    const MASK: u64;
+    /// The name of the atomic.
+    #[doc(hidden)]
+    const ATOMIC: &'static str;
+    #[doc(hidden)]
     fn bits(self) -> u64;
+    #[doc(hidden)]
+    fn from_bits(bits: u64) -> Self;
+}
 
-    fn value(self) -> Value {
-        Value {
-            bits: self.bits(),
-            kind: Self::KIND,
+fn value(word: impl Word) -> Value {
+    show(word.bits(), word)
+}
+
+/// The value that has these bits, as one of the same type as `like`.
+fn show<W: Word>(bits: u64, _like: W) -> Value {
+    // As a number of 64 bits, with its sign.
+    let bits = match W::KIND {
+        Kind::Signed => {
+            let unused = W::MASK.leading_zeros();
+            ((bits << unused).cast_signed() >> unused).cast_unsigned()
         }
+        _ => bits,
+    };
+    Value {
+        bits,
+        kind: W::KIND,
     }
 }
 
 macro_rules! words {
-    ($($type:ty, $kind:ident;)*) => {$(
+    ($($type:ty, $unsigned:ty, $kind:ident, $atomic:literal;)*) => {$(
         impl Word for $type {
             const KIND: Kind = Kind::$kind;
+            const MASK: u64 = <$unsigned>::MAX as u64;
+            const ATOMIC: &'static str = $atomic;
             fn bits(self) -> u64 {
-                self as u64
+                self as $unsigned as u64
+            }
+            fn from_bits(bits: u64) -> Self {
+                bits as $unsigned as $type
             }
         }
     )*};
 }
 
 words! {
-    u8, Unsigned; u16, Unsigned; u32, Unsigned; u64, Unsigned; usize, Unsigned;
-    i8, Signed; i16, Signed; i32, Signed; i64, Signed; isize, Signed;
-    bool, Bool;
+    u8, u8, Unsigned, "AtomicU8";
+    u16, u16, Unsigned, "AtomicU16";
+    u32, u32, Unsigned, "AtomicU32";
+    u64, u64, Unsigned, "AtomicU64";
+    usize, usize, Unsigned, "AtomicUsize";
+    i8, u8, Signed, "AtomicI8";
+    i16, u16, Signed, "AtomicI16";
+    i32, u32, Signed, "AtomicI32";
+    i64, u64, Signed, "AtomicI64";
+    isize, usize, Signed, "AtomicIsize";
+}
+
+impl Word for bool {
+    const KIND: Kind = Kind::Bool;
+    const MASK: u64 = 1;
+    const ATOMIC: &'static str = "AtomicBool";
+    fn bits(self) -> u64 {
+        self.into()
+    }
+    fn from_bits(bits: u64) -> Self {
+        bits != 0
+    }
 }
 
 impl<T> Word for *mut T {
     const KIND: Kind = Kind::Pointer;
+    const MASK: u64 = u64::MAX;
+    const ATOMIC: &'static str = "AtomicPtr";
     fn bits(self) -> u64 {
-        self.addr() as u64
+        self.expose_provenance() as u64
+    }
+    fn from_bits(bits: u64) -> Self {
+        std::ptr::with_exposed_provenance_mut(bits as usize)
     }
 }
 
@@ -133,6 +186,7 @@ fn reject_poison(value: Value) {
 /// `std::sync::atomic`, recorded.
 pub mod atomic {
     use super::*;
+    use memory_model::{Change, Signs};
     pub use std::sync::atomic::{Ordering, compiler_fence};
 
     /// `std::sync::atomic::fence`, recorded.
@@ -146,377 +200,390 @@ pub mod atomic {
             "there is no such thing as a relaxed fence"
         );
         let _aside = watch::aside();
+        record::begin(NO_OBJECT, Op::Fence(order), Location::caller());
         engine::fence(order);
-        record::event(NO_OBJECT, Op::Fence(order), Location::caller());
+        record::commit(record::current(), |_| {});
     }
 
-    macro_rules! atomic {
-        ($(#[$doc:meta])* $name:ident $(<$generic:ident>)?, $type:ty) => {
-            $(#[$doc])*
-            pub struct $name $(<$generic>)? {
-                raw: std::mem::ManuallyDrop<engine::atomic::$name $(<$generic>)?>,
-                tag: Tag,
-                turnstile: engine::Turnstile,
-                /// What `get_mut` lends out, and the value it had then; written back by the next operation.
-                lent: std::cell::UnsafeCell<Option<($type, $type)>>,
+    /// An atomic word, recorded.
+    pub struct Atomic<W: Word> {
+        raw: engine::Atomic<W>,
+        tag: Tag,
+        /// What `get_mut` lends out, and the value it had then; written back by the next operation.
+        lent: std::cell::UnsafeCell<Option<(W, W, engine::Lent)>>,
+    }
+
+    // SAFETY: all model threads are coroutines of one OS thread; `lent` is set through `&mut self` only and taken without
+    // a switch in between.
+    unsafe impl<W: Word> Sync for Atomic<W> {}
+    // SAFETY: as above; the value is a plain word.
+    unsafe impl<W: Word> Send for Atomic<W> {}
+
+    impl<W: Word> Atomic<W> {
+        /// Creates an atomic that holds `value`.
+        #[track_caller]
+        pub fn new(value: W) -> Self {
+            let _aside = watch::aside();
+            Self {
+                raw: engine::Atomic::new(value),
+                tag: Tag::new(W::ATOMIC, Location::caller(), Some(super::value(value))),
+                lent: std::cell::UnsafeCell::new(None),
             }
+        }
 
-            // SAFETY: all model threads are coroutines of one OS thread; `lent` is set through `&mut self` only and
-            // taken without a switch in between.
-            unsafe impl $(<$generic>)? Sync for $name $(<$generic>)? {}
-            // SAFETY: as above; the value is a plain word.
-            unsafe impl $(<$generic>)? Send for $name $(<$generic>)? {}
+        fn begin(&self, op: Op, site: Site) {
+            self.tag.begin(op, site);
+            self.give_back();
+        }
 
-            impl $(<$generic>)? $name $(<$generic>)? {
-                /// Creates an atomic that holds `value`.
-                #[track_caller]
-                pub fn new(value: $type) -> Self {
-                    let _aside = watch::aside();
-                    Self {
-                        raw: std::mem::ManuallyDrop::new(engine::atomic::$name::new(value)),
-                        tag: Tag::new(stringify!($name), Location::caller(), Some(value.value())),
-                        turnstile: engine::Turnstile::new(),
-                        lent: std::cell::UnsafeCell::new(None),
-                    }
-                }
-
-                fn begin(&self, op: Op, site: Site) {
-                    self.tag.begin(op, site);
-                    // SAFETY: no reference into `lent` is alive, for `self` is borrowed anew.
-                    if let Some((now, then)) = unsafe { (*self.lent.get()).take() }
-                        && now != then
-                    {
-                        self.raw.store(now, Ordering::Relaxed);
-                    }
-                }
-
-                /// Loads the value.
-                ///
-                /// # Panics
-                /// If `order` is `Release` or `AcqRel`.
-                #[track_caller]
-                pub fn load(&self, order: Ordering) -> $type {
-                    match order {
-                        Ordering::Release => panic!("there is no such thing as a release load"),
-                        Ordering::AcqRel => panic!("there is no such thing as an acquire-release load"),
-                        _ => {}
-                    }
-                    let _aside = watch::aside();
-                    let thread = record::current();
-                    self.begin(Op::Load { order, value: None }, Location::caller());
-                    self.turnstile.pass();
-                    engine::before(order);
-                    let loaded = self.raw.load(engine::load_order(order));
-                    engine::after(order);
-                    record::commit(thread, |op| {
-                        if let Op::Load { value, .. } = op {
-                            *value = Some(loaded.value());
-                        }
-                    });
-                    loaded
-                }
-
-                /// Stores `value`.
-                ///
-                /// # Panics
-                /// If `order` is `Acquire` or `AcqRel`.
-                #[track_caller]
-                pub fn store(&self, value: $type, order: Ordering) {
-                    match order {
-                        Ordering::Acquire => panic!("there is no such thing as an acquire store"),
-                        Ordering::AcqRel => panic!("there is no such thing as an acquire-release store"),
-                        _ => {}
-                    }
-                    let _aside = watch::aside();
-                    let thread = record::current();
-                    self.begin(Op::Store { order, value: value.value() }, Location::caller());
-                    reject_poison(value.value());
-                    engine::before(order);
-                    if engine::stores_as_swap(self.tag.id) {
-                        self.raw.swap(value, engine::store_order(order));
-                    } else {
-                        self.raw.store(value, engine::store_order(order));
-                    }
-                    engine::after(order);
-                    record::commit(thread, |_| {});
-                }
-
-                /// A read-modify-write that cannot fail.
-                fn modify(
-                    &self,
-                    name: &'static str,
-                    operand: $type,
-                    order: Ordering,
-                    site: Site,
-                    perform: impl FnOnce(&engine::atomic::$name $(<$generic>)?, Ordering) -> $type,
-                    result: impl FnOnce($type) -> $type,
-                ) -> $type {
-                    let _aside = watch::aside();
-                    let thread = record::current();
-                    let operands = [Some(operand.value()), None];
-                    let op = Op::Rmw { name, operands, order, failure: None, read: None, written: None, spurious: false };
-                    self.begin(op, site);
-                    reject_poison(operand.value());
-                    engine::before(order);
-                    let before = perform(&self.raw, engine::rmw_order(order));
-                    engine::after(order);
-                    engine::modified(self.tag.id);
-                    record::commit(thread, |op| {
-                        if let Op::Rmw { read, written, .. } = op {
-                            *read = Some(before.value());
-                            *written = Some(result(before).value());
-                        }
-                    });
-                    before
-                }
-
-                /// Stores `value` and returns the previous value.
-                #[track_caller]
-                pub fn swap(&self, value: $type, order: Ordering) -> $type {
-                    self.modify("swap", value, order, Location::caller(), |raw, order| raw.swap(value, order), |_| value)
-                }
-
-                fn exchange(
-                    &self,
-                    name: &'static str,
-                    [current, new]: [$type; 2],
-                    [success, failure]: [Ordering; 2],
-                    site: Site,
-                    strike: bool,
-                ) -> Result<$type, $type> {
-                    match failure {
-                        Ordering::Release => panic!("there is no such thing as a release failure ordering"),
-                        Ordering::AcqRel => panic!("there is no such thing as an acquire-release failure ordering"),
-                        _ => {}
-                    }
-                    let _aside = watch::aside();
-                    let thread = record::current();
-                    let operands = [Some(current.value()), Some(new.value())];
-                    self.begin(
-                        Op::Rmw { name, operands, order: success, failure: Some(failure), read: None, written: None, spurious: false },
-                        site,
-                    );
-                    reject_poison(current.value());
-                    reject_poison(new.value());
-                    let order = if strike { failure } else { success };
-                    engine::before(order);
-                    let outcome = if strike {
-                        self.turnstile.pass();
-                        Err(self.raw.load(engine::load_order(failure)))
-                    } else {
-                        self.raw.compare_exchange(
-                            current,
-                            new,
-                            engine::rmw_order(success),
-                            engine::load_order(failure),
-                        )
-                    };
-                    engine::after(order);
-                    if outcome.is_ok() {
-                        engine::modified(self.tag.id);
-                    }
-                    record::commit(thread, |op| {
-                        if let Op::Rmw { read, written, spurious, .. } = op {
-                            match outcome {
-                                Ok(value) => (*read, *written) = (Some(value.value()), Some(new.value())),
-                                Err(value) => *read = Some(value.value()),
-                            }
-                            *spurious = strike && outcome == Err(current);
-                        }
-                    });
-                    outcome
-                }
-
-                /// Stores `new` if the value is `current`.
-                ///
-                /// # Errors
-                /// With the value found, if it is another.
-                ///
-                /// # Panics
-                /// If `failure` is `Release` or `AcqRel`.
-                #[track_caller]
-                pub fn compare_exchange(
-                    &self,
-                    current: $type,
-                    new: $type,
-                    success: Ordering,
-                    failure: Ordering,
-                ) -> Result<$type, $type> {
-                    self.exchange("compare_exchange", [current, new], [success, failure], Location::caller(), false)
-                }
-
-                /// As `compare_exchange`, but may fail although the value is `current`: here it really does.
-                ///
-                /// # Errors
-                /// With the value found.
-                ///
-                /// # Panics
-                /// If `failure` is `Release` or `AcqRel`.
-                #[track_caller]
-                pub fn compare_exchange_weak(
-                    &self,
-                    current: $type,
-                    new: $type,
-                    success: Ordering,
-                    failure: Ordering,
-                ) -> Result<$type, $type> {
-                    let site = Location::caller();
-                    let strike = engine::strikes(site);
-                    self.exchange("compare_exchange_weak", [current, new], [success, failure], site, strike)
-                }
-
-                /// Loads, and stores what `update` makes of the value, until nobody came in between.
-                ///
-                /// # Errors
-                /// With the value for which `update` returned `None`.
-                #[track_caller]
-                pub fn fetch_update(
-                    &self,
-                    set_order: Ordering,
-                    fetch_order: Ordering,
-                    mut update: impl FnMut($type) -> Option<$type>,
-                ) -> Result<$type, $type> {
-                    let mut current = self.load(fetch_order);
-                    while let Some(next) = update(current) {
-                        match self.compare_exchange_weak(current, next, set_order, fetch_order) {
-                            Ok(before) => return Ok(before),
-                            Err(found) => current = found,
-                        }
-                    }
-                    Err(current)
-                }
-
-                /// The value, which nobody else can reach.
-                #[track_caller]
-                pub fn get_mut(&mut self) -> &mut $type {
-                    let _aside = watch::aside();
-                    self.begin(Op::Exclusive("get_mut"), Location::caller());
-                    let value = engine::exclusive!(self.raw);
-                    record::commit(record::current(), |_| {});
-                    let (now, _) = self.lent.get_mut().insert((value, value));
-                    now
-                }
-
-                /// Consumes the atomic and returns its value.
-                #[track_caller]
-                pub fn into_inner(mut self) -> $type {
-                    *self.get_mut()
-                }
+        fn give_back(&self) {
+            // SAFETY: no reference into `lent` is alive, for `self` is borrowed anew.
+            if let Some((now, then, lent)) = unsafe { (*self.lent.get()).take() }
+                && now != then
+            {
+                self.raw.give_back(lent, now);
             }
+        }
 
-            impl $(<$generic>)? Drop for $name $(<$generic>)? {
-                fn drop(&mut self) {
-                    let _aside = watch::aside();
-                    if record::running() {
-                        let site = record::created(self.tag.id);
-                        self.tag.end();
-                        record::begin(self.tag.id, Op::Exclusive("drop"), site);
-                        let _ = engine::exclusive!(self.raw);
-                        record::commit(record::current(), |_| {});
+        /// Loads the value.
+        ///
+        /// # Panics
+        /// If `order` is `Release` or `AcqRel`.
+        #[track_caller]
+        pub fn load(&self, order: Ordering) -> W {
+            match order {
+                Ordering::Release => panic!("there is no such thing as a release load"),
+                Ordering::AcqRel => panic!("there is no such thing as an acquire-release load"),
+                _ => {}
+            }
+            let _aside = watch::aside();
+            let thread = record::current();
+            let site = Location::caller();
+            self.begin(Op::Load { order, value: None }, site);
+            let (loaded, _) = self.raw.read(Change::Nothing, [order, order], site);
+            record::commit(thread, |op| {
+                if let Op::Load { value, .. } = op {
+                    *value = Some(super::value(loaded));
+                }
+            });
+            loaded
+        }
+
+        /// Stores `value`.
+        ///
+        /// # Panics
+        /// If `order` is `Acquire` or `AcqRel`.
+        #[track_caller]
+        pub fn store(&self, value: W, order: Ordering) {
+            match order {
+                Ordering::Acquire => panic!("there is no such thing as an acquire store"),
+                Ordering::AcqRel => panic!("there is no such thing as an acquire-release store"),
+                _ => {}
+            }
+            let _aside = watch::aside();
+            let thread = record::current();
+            let site = Location::caller();
+            let shown = super::value(value);
+            self.begin(
+                Op::Store {
+                    order,
+                    value: shown,
+                },
+                site,
+            );
+            reject_poison(shown);
+            self.raw.store(value, order, site);
+            record::commit(thread, |_| {});
+        }
+
+        /// A read-modify-write, also one that may fail.
+        fn modify(
+            &self,
+            name: &'static str,
+            operands: [Option<W>; 2],
+            change: Change,
+            (order, failure): (Ordering, Option<Ordering>),
+            site: Site,
+        ) -> Result<W, W> {
+            let _aside = watch::aside();
+            let thread = record::current();
+            let shown = operands.map(|operand| operand.map(super::value));
+            let op = Op::Rmw {
+                name,
+                operands: shown,
+                order,
+                failure,
+                read: None,
+                written: None,
+                spurious: false,
+            };
+            self.begin(op, site);
+            shown.into_iter().flatten().for_each(reject_poison);
+            let (before, stored) = self
+                .raw
+                .read(change, [order, failure.unwrap_or(order)], site);
+            record::commit(thread, |op| {
+                if let Op::Rmw {
+                    read,
+                    written,
+                    spurious,
+                    ..
+                } = op
+                {
+                    *read = Some(super::value(before));
+                    if stored {
+                        let after = change.apply(before.bits(), W::MASK, 0);
+                        *written = after.map(|bits| show(bits, before));
                     }
-                    // SAFETY: dropped once, here.
-                    unsafe { std::mem::ManuallyDrop::drop(&mut self.raw) };
+                    *spurious = !stored && operands[0] == Some(before);
+                }
+            });
+            if stored { Ok(before) } else { Err(before) }
+        }
+
+        fn always(
+            &self,
+            name: &'static str,
+            operand: W,
+            change: Change,
+            order: Ordering,
+            site: Site,
+        ) -> W {
+            let outcome = self.modify(name, [Some(operand), None], change, (order, None), site);
+            outcome.unwrap_or_else(|before| before)
+        }
+
+        /// Stores `value` and returns the previous value.
+        #[track_caller]
+        pub fn swap(&self, value: W, order: Ordering) -> W {
+            self.always(
+                "swap",
+                value,
+                Change::Set(value.bits()),
+                order,
+                Location::caller(),
+            )
+        }
+
+        fn exchange(
+            &self,
+            name: &'static str,
+            [current, new]: [W; 2],
+            change: Change,
+            [success, failure]: [Ordering; 2],
+            site: Site,
+        ) -> Result<W, W> {
+            match failure {
+                Ordering::Release => panic!("there is no such thing as a release failure ordering"),
+                Ordering::AcqRel => {
+                    panic!("there is no such thing as an acquire-release failure ordering")
+                }
+                _ => {}
+            }
+            self.modify(
+                name,
+                [Some(current), Some(new)],
+                change,
+                (success, Some(failure)),
+                site,
+            )
+        }
+
+        /// Stores `new` if the value is `current`.
+        ///
+        /// # Errors
+        /// With the value found, if it is another.
+        ///
+        /// # Panics
+        /// If `failure` is `Release` or `AcqRel`.
+        #[track_caller]
+        pub fn compare_exchange(
+            &self,
+            current: W,
+            new: W,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<W, W> {
+            let change = Change::Exchange {
+                current: current.bits(),
+                new: new.bits(),
+            };
+            self.exchange(
+                "compare_exchange",
+                [current, new],
+                change,
+                [success, failure],
+                Location::caller(),
+            )
+        }
+
+        /// As `compare_exchange`, but may fail although the value is `current`: here it really does.
+        ///
+        /// # Errors
+        /// With the value found.
+        ///
+        /// # Panics
+        /// If `failure` is `Release` or `AcqRel`.
+        #[track_caller]
+        pub fn compare_exchange_weak(
+            &self,
+            current: W,
+            new: W,
+            success: Ordering,
+            failure: Ordering,
+        ) -> Result<W, W> {
+            let change = Change::Weak {
+                current: current.bits(),
+                new: new.bits(),
+            };
+            self.exchange(
+                "compare_exchange_weak",
+                [current, new],
+                change,
+                [success, failure],
+                Location::caller(),
+            )
+        }
+
+        /// Loads, and stores what `update` makes of the value, until nobody came in between.
+        ///
+        /// # Errors
+        /// With the value for which `update` returned `None`.
+        #[track_caller]
+        pub fn fetch_update(
+            &self,
+            set_order: Ordering,
+            fetch_order: Ordering,
+            mut update: impl FnMut(W) -> Option<W>,
+        ) -> Result<W, W> {
+            let mut current = self.load(fetch_order);
+            while let Some(next) = update(current) {
+                match self.compare_exchange_weak(current, next, set_order, fetch_order) {
+                    Ok(before) => return Ok(before),
+                    Err(found) => current = found,
                 }
             }
+            Err(current)
+        }
 
-            impl $(<$generic>)? std::fmt::Debug for $name $(<$generic>)? {
-                fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                    formatter.debug_struct(stringify!($name)).finish_non_exhaustive()
-                }
-            }
+        /// The value, which nobody else can reach.
+        #[track_caller]
+        pub fn get_mut(&mut self) -> &mut W {
+            let _aside = watch::aside();
+            self.begin(Op::Exclusive("get_mut"), Location::caller());
+            let (value, lent) = self.raw.lend();
+            record::commit(record::current(), |_| {});
+            let (now, ..) = self.lent.get_mut().insert((value, value, lent));
+            now
+        }
 
-            impl $(<$generic>)? From<$type> for $name $(<$generic>)? {
-                #[track_caller]
-                fn from(value: $type) -> Self {
-                    Self::new(value)
-                }
+        /// Consumes the atomic and returns its value.
+        #[track_caller]
+        pub fn into_inner(mut self) -> W {
+            *self.get_mut()
+        }
+    }
+
+    impl<W: Word> Drop for Atomic<W> {
+        fn drop(&mut self) {
+            let _aside = watch::aside();
+            if record::running() {
+                let site = record::created(self.tag.id);
+                self.tag.end();
+                record::begin(self.tag.id, Op::Exclusive("drop"), site);
+                self.raw.end();
+                record::commit(record::current(), |_| {});
             }
-        };
+        }
+    }
+
+    impl<W: Word> std::fmt::Debug for Atomic<W> {
+        fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            formatter.debug_struct(W::ATOMIC).finish_non_exhaustive()
+        }
+    }
+
+    impl<W: Word> From<W> for Atomic<W> {
+        #[track_caller]
+        fn from(value: W) -> Self {
+            Self::new(value)
+        }
     }
 
     macro_rules! modifications {
-        ($name:ident, $type:ty: $($(#[$doc:meta])* $method:ident($operand:ident, $old:ident) = $result:expr;)*) => {
-            impl $name {$(
+        ($type:ty: $($(#[$doc:meta])* $method:ident($operand:ident) = $change:expr;)*) => {
+            impl Atomic<$type> {$(
                 $(#[$doc])*
                 #[track_caller]
                 pub fn $method(&self, $operand: $type, order: Ordering) -> $type {
-                    self.modify(
-                        stringify!($method),
-                        $operand,
-                        order,
-                        Location::caller(),
-                        |raw, order| raw.$method($operand, order),
-                        |$old| $result,
-                    )
+                    self.always(stringify!($method), $operand, $change, order, Location::caller())
                 }
             )*}
         };
     }
 
     macro_rules! integers {
-        ($($name:ident, $type:ty;)*) => {$(
-            atomic! {
-                #[doc = concat!("`std::sync::atomic::", stringify!($name), "`, recorded.")]
-                $name, $type
-            }
+        ($($name:ident, $type:ty, $signs:ident;)*) => {$(
+            #[doc = concat!("`std::sync::atomic::", stringify!($name), "`, recorded.")]
+            pub type $name = Atomic<$type>;
 
-            impl Default for $name {
+            impl Default for Atomic<$type> {
                 #[track_caller]
                 fn default() -> Self {
                     Self::new(0)
                 }
             }
 
-            modifications! { $name, $type:
+            modifications! { $type:
                 /// Adds, wrapping around, and returns the previous value.
-                fetch_add(value, old) = old.wrapping_add(value);
+                fetch_add(value) = Change::Add(value.bits());
                 /// Subtracts, wrapping around, and returns the previous value.
-                fetch_sub(value, old) = old.wrapping_sub(value);
+                fetch_sub(value) = Change::Add(value.bits().wrapping_neg());
                 /// Bitwise "and"; returns the previous value.
-                fetch_and(value, old) = old & value;
+                fetch_and(value) = Change::And(value.bits());
                 /// Bitwise "nand"; returns the previous value.
-                fetch_nand(value, old) = !(old & value);
+                fetch_nand(value) = Change::Nand(value.bits());
                 /// Bitwise "or"; returns the previous value.
-                fetch_or(value, old) = old | value;
+                fetch_or(value) = Change::Or(value.bits());
                 /// Bitwise "xor"; returns the previous value.
-                fetch_xor(value, old) = old ^ value;
+                fetch_xor(value) = Change::Xor(value.bits());
                 /// Maximum; returns the previous value.
-                fetch_max(value, old) = old.max(value);
+                fetch_max(value) = Change::Max(value.bits(), Signs::$signs);
                 /// Minimum; returns the previous value.
-                fetch_min(value, old) = old.min(value);
+                fetch_min(value) = Change::Min(value.bits(), Signs::$signs);
             }
         )*};
     }
 
     integers! {
-        AtomicU8, u8; AtomicU16, u16; AtomicU32, u32; AtomicU64, u64; AtomicUsize, usize;
-        AtomicI8, i8; AtomicI16, i16; AtomicI32, i32; AtomicI64, i64; AtomicIsize, isize;
+        AtomicU8, u8, Unsigned; AtomicU16, u16, Unsigned; AtomicU32, u32, Unsigned;
+        AtomicU64, u64, Unsigned; AtomicUsize, usize, Unsigned;
+        AtomicI8, i8, Signed; AtomicI16, i16, Signed; AtomicI32, i32, Signed;
+        AtomicI64, i64, Signed; AtomicIsize, isize, Signed;
     }
 
-    atomic! {
-        /// `std::sync::atomic::AtomicBool`, recorded.
-        AtomicBool, bool
-    }
+    /// `std::sync::atomic::AtomicBool`, recorded.
+    pub type AtomicBool = Atomic<bool>;
 
-    impl Default for AtomicBool {
+    impl Default for Atomic<bool> {
         #[track_caller]
         fn default() -> Self {
             Self::new(false)
         }
     }
 
-    modifications! { AtomicBool, bool:
+    modifications! { bool:
         /// Logical "and"; returns the previous value.
-        fetch_and(value, old) = old & value;
+        fetch_and(value) = Change::And(value.bits());
         /// Logical "nand"; returns the previous value.
-        fetch_nand(value, old) = !(old & value);
+        fetch_nand(value) = Change::Nand(value.bits());
         /// Logical "or"; returns the previous value.
-        fetch_or(value, old) = old | value;
+        fetch_or(value) = Change::Or(value.bits());
         /// Logical "xor"; returns the previous value.
-        fetch_xor(value, old) = old ^ value;
+        fetch_xor(value) = Change::Xor(value.bits());
     }
 
-    impl AtomicBool {
+    impl Atomic<bool> {
         /// Logical "not"; returns the previous value.
         #[track_caller]
         pub fn fetch_not(&self, order: Ordering) -> bool {
@@ -524,12 +591,10 @@ pub mod atomic {
         }
     }
 
-    atomic! {
-        /// `std::sync::atomic::AtomicPtr`, recorded.
-        AtomicPtr<T>, *mut T
-    }
+    /// `std::sync::atomic::AtomicPtr`, recorded.
+    pub type AtomicPtr<T> = Atomic<*mut T>;
 
-    impl<T> Default for AtomicPtr<T> {
+    impl<T> Default for Atomic<*mut T> {
         #[track_caller]
         fn default() -> Self {
             Self::new(std::ptr::null_mut())
@@ -545,7 +610,7 @@ pub mod cell {
     /// a data race and fail the check.
     pub struct UnsafeCell<T: ?Sized> {
         tag: Tag,
-        access: engine::Access,
+        access: engine::Tracked,
         value: std::cell::UnsafeCell<T>,
     }
 
@@ -557,7 +622,7 @@ pub mod cell {
             let site = Location::caller();
             Self {
                 tag: Tag::new("UnsafeCell", site, None),
-                access: engine::Access::new(),
+                access: engine::Tracked::new(),
                 value: std::cell::UnsafeCell::new(value),
             }
         }
@@ -602,7 +667,9 @@ pub mod cell {
         /// The value, which nobody else can reach.
         #[track_caller]
         pub fn get_mut(&mut self) -> &mut T {
-            drop(self.enter(Op::CellWrite, Location::caller()));
+            {
+                let _access = self.enter(Op::CellWrite, Location::caller());
+            }
             self.value.get_mut()
         }
 
@@ -670,14 +737,15 @@ pub mod hint {
 /// `std::thread`, as far as all three worlds have it, recorded.
 pub mod thread {
     use super::*;
+    pub use crate::local::{AccessError, LocalKey};
     use engine::thread as raw;
-    pub use raw::{AccessError, LocalKey, ThreadId};
+    pub use raw::ThreadId;
 
     pub(super) fn pause(site: Site) {
         let _aside = watch::aside();
         let thread = record::current();
         record::begin(NO_OBJECT, Op::Yield, site);
-        raw::yield_now();
+        engine::pause();
         record::commit(thread, |_| {});
     }
 
@@ -716,7 +784,7 @@ pub mod thread {
             let _aside = watch::aside();
             let thread = record::current();
             record::begin(NO_OBJECT, Op::Unpark(self.index), Location::caller());
-            engine::unpark(&self.raw, self.index);
+            self.raw.unpark();
             record::commit(thread, |_| {});
         }
     }
@@ -725,7 +793,10 @@ pub mod thread {
     pub fn current() -> Thread {
         let _aside = watch::aside();
         Thread {
-            raw: raw::current(),
+            raw: raw::Thread::new(
+                record::current(),
+                record::name(record::current()).as_deref(),
+            ),
             index: record::current(),
         }
     }
@@ -740,7 +811,7 @@ pub mod thread {
         record::begin(NO_OBJECT, Op::Park { spurious: strike }, site);
         // A strike comes at any time, also before anybody else has done anything: it does not yield.
         if !strike {
-            engine::park(thread);
+            raw::park(thread);
         }
         record::commit(thread, |_| {});
     }
@@ -798,25 +869,22 @@ pub mod thread {
     {
         let _aside = watch::aside();
         let parent = record::current();
-        let index = record::thread(name.as_deref());
-        engine::begin_thread(index);
-        record::begin(NO_OBJECT, Op::Spawn(index), site);
-        let run = move || {
+        // Its number is known when it has been started.
+        record::begin(NO_OBJECT, Op::Spawn(parent), site);
+        let run = move |index| {
             record::set_current(index);
             watch::resume();
             let result = body();
+            crate::local::end_thread(index);
             // For good: what follows belongs to the engine, and whoever runs next restores its own state.
             std::mem::forget(watch::aside());
             result
         };
-        let mut builder = raw::Builder::new();
-        if let Some(name) = name {
-            builder = builder.name(name);
-        }
-        let raw = builder.spawn(run)?;
-        record::commit(parent, |_| {});
+        let raw = raw::spawn(name.as_deref(), run);
+        let index = raw.index();
+        record::commit(parent, |op| *op = Op::Spawn(index));
         let thread = Thread {
-            raw: raw.thread().clone(),
+            raw: raw::Thread::new(index, name.as_deref()),
             index,
         };
         Ok(JoinHandle { raw, thread })
@@ -862,6 +930,7 @@ pub mod thread {
 /// `std::sync`, as far as all three worlds have it, recorded.
 pub mod sync {
     use super::*;
+    use engine::sync::Until;
     use std::mem::ManuallyDrop;
     use std::ops::{Deref, DerefMut};
     use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -877,7 +946,10 @@ pub mod sync {
         #[track_caller]
         pub fn new(value: T) -> Self {
             let _aside = watch::aside();
-            Self(ManuallyDrop::new(engine::sync::Arc::new(value)))
+            Self(ManuallyDrop::new(engine::sync::Arc::new(
+                value,
+                Location::caller(),
+            )))
         }
 
         fn into_raw_arc(self) -> engine::sync::Arc<T> {
@@ -960,9 +1032,7 @@ pub mod sync {
             let thread = record::current();
             // SAFETY: dropped once, here.
             unsafe { ManuallyDrop::drop(&mut self.0) };
-            if record::running() {
-                record::set_current(thread);
-            }
+            record::set_current(thread);
         }
     }
 
@@ -1067,9 +1137,7 @@ pub mod sync {
                     }
                     // SAFETY: dropped once, here.
                     unsafe { ManuallyDrop::drop(&mut self.raw) };
-                    if record::running() {
-                        record::commit(thread, |_| {});
-                    }
+                    record::commit(thread, |_| {});
                 }
             }
 
@@ -1137,7 +1205,7 @@ pub mod sync {
                 /// If the lock is poisoned.
                 pub fn into_inner(self) -> LockResult<T> {
                     let poisoned = self.poisoned.load(Relaxed);
-                    judge(poisoned, self.raw.into_inner().unwrap_or_else(PoisonError::into_inner))
+                    judge(poisoned, self.raw.into_inner())
                 }
             }
 
@@ -1152,7 +1220,6 @@ pub mod sync {
                         let site = Location::caller();
                         let op = Op::Lock(stringify!($method));
                         let raw = acquire(&self.tag, op, site, || self.raw.$method(), |_| true);
-                        let raw = raw.unwrap_or_else(PoisonError::into_inner);
                         judge(self.poisoned.load(Relaxed), $guard::wrap(raw, self, site))
                     }
 
@@ -1164,11 +1231,10 @@ pub mod sync {
                     pub fn $try_method(&self) -> TryLockResult<$guard<'_, T>> {
                         let site = Location::caller();
                         let op = Op::TryLock { name: stringify!($try_method), acquired: None };
-                        let acquired = |result: &TryLockResult<_>| !matches!(result, Err(TryLockError::WouldBlock));
-                        let raw = match acquire(&self.tag, op, site, || self.raw.$try_method(), acquired) {
-                            Ok(raw) => raw,
-                            Err(TryLockError::WouldBlock) => return Err(TryLockError::WouldBlock),
-                            Err(TryLockError::Poisoned(poison)) => poison.into_inner(),
+                        let acquired = |result: &Option<_>| result.is_some();
+                        let raw = acquire(&self.tag, op, site, || self.raw.$try_method(), acquired);
+                        let Some(raw) = raw else {
+                            return Err(TryLockError::WouldBlock);
                         };
                         Ok(judge(self.poisoned.load(Relaxed), $guard::wrap(raw, self, site))?)
                     }
@@ -1180,7 +1246,7 @@ pub mod sync {
                 /// If the lock is poisoned.
                 pub fn get_mut(&mut self) -> LockResult<&mut T> {
                     let poisoned = self.poisoned.load(Relaxed);
-                    judge(poisoned, self.raw.get_mut().unwrap_or_else(PoisonError::into_inner))
+                    judge(poisoned, self.raw.get_mut())
                 }
             }
 
@@ -1243,12 +1309,10 @@ pub mod sync {
             }
         }
 
-        /// `timed_out` is a wait that ends by itself however often it is repeated, so the others must get their turn.
         fn wait_once<'a, T>(
             &self,
             guard: MutexGuard<'a, T>,
-            spurious: bool,
-            timed_out: bool,
+            until: Until,
             site: Site,
         ) -> MutexGuard<'a, T> {
             let _aside = watch::aside();
@@ -1256,21 +1320,25 @@ pub mod sync {
             let lock_site = guard.site;
             let (raw, lock) = guard.unwrap();
             record::event(lock.tag.id, Op::Unlock, lock_site);
-            let at_once = spurious || timed_out;
-            self.tag.begin(Op::Wait { spurious: at_once }, site);
-            let raw = if at_once {
-                drop(raw);
-                // A strike comes at any time, also before anybody else has done anything: a yield would rule that out.
-                if !spurious {
-                    engine::thread::yield_now();
-                }
-                lock.raw.lock().unwrap_or_else(PoisonError::into_inner)
-            } else {
-                self.raw.wait(raw).unwrap_or_else(PoisonError::into_inner)
-            };
+            self.tag.begin(
+                Op::Wait {
+                    spurious: until == Until::Now,
+                },
+                site,
+            );
+            let raw = self.raw.wait(raw, &lock.raw, until);
             record::commit(thread, |_| {});
             record::event(lock.tag.id, Op::Lock("lock"), site);
             MutexGuard::wrap(raw, lock, site)
+        }
+
+        /// As long as a notification takes, or not at all.
+        fn until(site: Site) -> Until {
+            if engine::strikes(site) {
+                Until::Now
+            } else {
+                Until::Notified
+            }
         }
 
         /// Releases the lock, waits for a notification or for nothing, and takes the lock again.
@@ -1280,8 +1348,8 @@ pub mod sync {
         #[track_caller]
         pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
             let site = Location::caller();
-            let spurious = engine::strikes(site);
-            let guard = self.wait_once(guard, spurious, false, site);
+            let until = Self::until(site);
+            let guard = self.wait_once(guard, until, site);
             judge(guard.lock.poisoned.load(Relaxed), guard)
         }
 
@@ -1297,13 +1365,14 @@ pub mod sync {
         ) -> LockResult<MutexGuard<'a, T>> {
             let site = Location::caller();
             while condition(&mut guard) {
-                let spurious = engine::strikes(site);
-                guard = self.wait_once(guard, spurious, false, site);
+                let until = Self::until(site);
+                guard = self.wait_once(guard, until, site);
             }
             judge(guard.lock.poisoned.load(Relaxed), guard)
         }
 
-        /// As `wait`; the time may run out at any moment, whatever `timeout` says, and in a model it always does.
+        /// As `wait`; the time may run out at any moment, whatever `timeout` says. In a model it does so once, and once it
+        /// does not.
         ///
         /// # Errors
         /// Never; the signature is that of `std`.
@@ -1314,9 +1383,14 @@ pub mod sync {
             _timeout: std::time::Duration,
         ) -> LockResult<(MutexGuard<'a, T>, WaitTimeoutResult)> {
             let site = Location::caller();
-            let spurious = engine::strikes(site);
-            let guard = self.wait_once(guard, spurious, true, site);
-            Ok((guard, WaitTimeoutResult(true)))
+            let until = if engine::times_out(site) {
+                Until::Now
+            } else {
+                Until::Timed
+            };
+            let guard = self.wait_once(guard, until, site);
+            let timed_out = engine::sync::Condvar::timed_out(until);
+            Ok((guard, WaitTimeoutResult(timed_out)))
         }
 
         #[track_caller]
@@ -1353,16 +1427,4 @@ pub mod sync {
             formatter.debug_struct("Condvar").finish_non_exhaustive()
         }
     }
-}
-
-/// Declares thread-local keys: `std::thread_local!` in the std world, the model's own in the others.
-#[macro_export]
-macro_rules! thread_local {
-    ($($declarations:tt)*) => { $crate::__engine::thread_local! { $($declarations)* } };
-}
-
-/// Declares statics that are initialised at their first use, anew in each execution of a model.
-#[macro_export]
-macro_rules! lazy_static {
-    ($($declarations:tt)*) => { $crate::__engine::lazy_static! { $($declarations)* } };
 }

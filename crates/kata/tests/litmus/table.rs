@@ -308,8 +308,9 @@ fn litmus() -> Vec<Row> {
         weak("IRIW", "one first load Acquire", iriw(Independent { first: Acquire, ..Independent::SEQ_CST }), DISAGREE).preemptions(2),
         weak("IRIW", "one second load Acquire", iriw(Independent { second: Acquire, ..Independent::SEQ_CST }), DISAGREE)
             .preemptions(2),
-        // Right: a SeqCst load that misses a store comes before every SeqCst load that sees it, whatever the store is.
-        right("IRIW", "stores Release", iriw(Independent { store: Release, other_store: Release, ..Independent::SEQ_CST }))
+        // Right by the letter of C++20: a SeqCst load that misses a store comes before every SeqCst load that sees it, whatever
+        // the store is. But no compiler keeps that promise (LWG issue 3941), and the engines ask for what they do keep.
+        weak("IRIW", "stores Release", iriw(Independent { store: Release, other_store: Release, ..Independent::SEQ_CST }), DISAGREE)
             .preemptions(2),
         right("2+2W", "SeqCst", two_and_two_writes(SeqCst)),
         weak("2+2W", "Release", two_and_two_writes(Release), "both first stores came last"),
@@ -318,8 +319,7 @@ fn litmus() -> Vec<Row> {
         right("release sequence", "RMW, continued by a CAS", release_sequence(Link::Modify, Link::Modify)),
         weak("release sequence", "broken by a store", release_sequence(Link::Store, Link::Store), RACE),
         weak("release sequence", "RMW, broken by a store", release_sequence(Link::Modify, Link::Store), RACE)
-            .bare_loom(Rejected(RACE))
-            .unseen_by_loom("after an RMW a store counts as a swap, and that continues the sequence"),
+            .bare_loom(Rejected(RACE)),
         right("fences", "Release, Acquire", fence_pair([true, true])).at_most(20),
         weak("fences", "release fence missing", fence_pair([false, true]), RACE),
         weak("fences", "acquire fence missing", fence_pair([true, false]), RACE),
@@ -357,7 +357,8 @@ fn locks() -> Vec<Row> {
         weak("ticket lock", "look Relaxed", ticket_lock(Ticket { look: Relaxed, ..Ticket::RIGHT }), RACE),
         weak("ticket lock", "serve Relaxed", ticket_lock(Ticket { serve: Relaxed, ..Ticket::RIGHT }), RACE),
         wrong("ticket lock", "ticket by load and store", ticket_lock(Ticket { atomic: false, ..Ticket::RIGHT }), RACE)
-            .shuttle_says(Inconclusive),
+            .shuttle_says(Inconclusive)
+            .expect(LOOM, |expected| expected.kata = Rejected("never comes")),
         right("Dekker", "SeqCst accesses", dekker(both(sc))),
         right("Dekker", "SeqCst fences", dekker(both(Entry::FENCE))).at_most(300),
         weak("Dekker", "Release, Acquire", dekker(both(Entry::ACQUIRE)), RACE),
@@ -400,8 +401,7 @@ fn structures() -> Vec<Row> {
         right("Chase-Lev", "SeqCst accesses", deque(sc)).bare_loom(Rejected(DOUBLE)),
         weak("Chase-Lev", "take's store Release", deque(Deque { take_bottom: Release, ..sc }), DOUBLE),
         weak("Chase-Lev", "take's load Acquire", deque(Deque { take_top: Acquire, ..sc }), DOUBLE),
-        weak("Chase-Lev", "steal's second load Acquire", deque(Deque { steal_bottom: Acquire, ..sc }), DOUBLE)
-            .unseen_by_loom("the SeqCst load before it counts as a full fence"),
+        weak("Chase-Lev", "steal's second load Acquire", deque(Deque { steal_bottom: Acquire, ..sc }), DOUBLE),
         right("Chase-Lev", "two thieves, fences", two_thieves(fences)).preemptions(2),
         right("Chase-Lev", "two thieves, SeqCst accesses", two_thieves(sc)).preemptions(2),
         weak("Chase-Lev", "two thieves, first load Acquire", two_thieves(Deque { steal_top: Acquire, ..sc }), DOUBLE),
@@ -413,8 +413,8 @@ fn structures() -> Vec<Row> {
         weak("hazard pointer", "cleared Relaxed", hazard_pointer(Hazard { clear: Relaxed, ..hp }), RACE),
         right("hazard pointer", "SeqCst accesses", hazard_pointer(hp_sc)).bare_loom(Rejected(FREED)),
         weak("hazard pointer", "announced Release", hazard_pointer(Hazard { announce: Release, ..hp_sc }), FREED),
-        weak("hazard pointer", "second look Acquire", hazard_pointer(Hazard { validate: Some(Acquire), ..hp_sc }), RACE),
-        weak("hazard pointer", "unlinked AcqRel", hazard_pointer(Hazard { unlink: AcqRel, ..hp_sc }), RACE),
+        weak("hazard pointer", "second look Acquire", hazard_pointer(Hazard { validate: Some(Acquire), ..hp_sc }), FREED),
+        weak("hazard pointer", "unlinked AcqRel", hazard_pointer(Hazard { unlink: AcqRel, ..hp_sc }), FREED),
         weak("hazard pointer", "looked at Acquire", hazard_pointer(Hazard { look: Acquire, ..hp_sc }), FREED),
         right("Arc", "Release, acquire fence", reference_count(Release, Some(Acquire))).no_leaks().at_most(30),
         right("Arc", "AcqRel", reference_count(AcqRel, None)).no_leaks(),

@@ -7,6 +7,7 @@
 //! of what is missing; if there is none, no ordering would help.
 
 use super::Picture;
+use super::cure::{Cure, Goal, join};
 use crate::record::{Event, NO_OBJECT, Op, Record, Value};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Release, SeqCst};
@@ -207,6 +208,15 @@ impl<'a> Graph<'a> {
         policy: Policy,
     ) -> Option<Source> {
         let event = &self.events[load];
+        if let Some(name) = event.trace.source {
+            let named = |event: &Event| event.trace.store == Some(name);
+            return Some(
+                self.events
+                    .iter()
+                    .position(named)
+                    .map_or(Source::Initial, Source::Store),
+            );
+        }
         let known = |store: &usize| {
             let ordered = self.clocks[load][self.events[*store].thread] >= self.positions[*store];
             let read = || {
@@ -347,8 +357,44 @@ impl<'a> Graph<'a> {
 pub(super) struct Why {
     pub text: String,
     pub speaks_of: Vec<usize>,
-    /// Where the loads are taken to have read from, as far as it matters.
-    pub sources: Vec<Option<Source>>,
+    /// Whether it says that other orderings would have helped.
+    pub blames_an_ordering: bool,
+}
+
+/// What makes up for what is missing.
+fn cure_of(picture: &Picture, missing: &[Missing]) -> Cure {
+    let mut cure = Cure::default();
+    let mut strengthen = |event: usize, own: Ordering, order: Ordering| match cure
+        .orders
+        .iter_mut()
+        .find(|(other, _)| *other == event)
+    {
+        Some((_, mine)) => *mine = join(*mine, order),
+        None => cure.orders.push((event, join(own, order))),
+    };
+    for missing in missing {
+        let store = stored(&picture.events[missing.store].op);
+        if let Some((_, own)) = store.filter(|_| missing.release) {
+            strengthen(missing.store, own, Release);
+        }
+        let load = loaded(&picture.events[missing.load].op);
+        if let Some((_, own)) = load.filter(|_| missing.acquire) {
+            strengthen(missing.load, own, Acquire);
+        }
+    }
+    cure
+}
+
+/// What would have helped, found by trying.
+fn tried(picture: &Picture, goal: Goal) -> Option<(String, Vec<usize>)> {
+    let cure = picture.cure(goal)?;
+    let words = capital(picture.words(&cure));
+    let forbids = picture.helps(&cure, Goal::Forbidden);
+    let text = match goal {
+        Goal::Ordered(..) if !forbids => format!("{words} would order the two."),
+        _ => format!("{words} would have made this execution impossible."),
+    };
+    Some((text, Picture::speaks_of(&cure)))
 }
 
 fn sentence(picture: &Picture, missing: &Missing) -> String {
@@ -373,7 +419,7 @@ fn sentence(picture: &Picture, missing: &Missing) -> String {
     };
     let or_a_fence = |order: &str, side: &str| {
         if fences() {
-            format!(", or a fence({order}) {side} it")
+            format!(", or a fence({order}) right {side} it")
         } else {
             String::new()
         }
@@ -398,6 +444,17 @@ fn sentence(picture: &Picture, missing: &Missing) -> String {
             order(load, true)
         ),
     }
+}
+
+/// What is missing, and which step needs two things.
+fn sentences(picture: &Picture, missing: &[Missing]) -> String {
+    let missed = missing
+        .iter()
+        .map(|missing| capital(sentence(picture, missing)));
+    let cure = cure_of(picture, missing);
+    let both = cure.orders.iter().filter(|(_, order)| *order == AcqRel);
+    let both = both.map(|&(event, _)| format!("So {} needs AcqRel.", picture.step(event)));
+    missed.chain(both).collect::<Vec<_>>().join(" ")
 }
 
 /// Two accesses to one cell that nothing orders; the later one is the last event.
@@ -425,10 +482,11 @@ pub(super) fn race(picture: &Picture, record: &Record) -> Why {
         .into_iter()
         .find_map(|policy| {
             let graph = Graph::new(record, &picture.events, policy);
-            let unordered = |&index: &usize| {
-                graph
+            let unordered = |&index: &usize| match picture.happens_before(index, last) {
+                Some(ordered) => !ordered,
+                None => graph
                     .missing(index, last)
-                    .is_none_or(|missing| !missing.is_empty())
+                    .is_none_or(|missing| !missing.is_empty()),
             };
             let rival = rivals
                 .iter()
@@ -472,175 +530,130 @@ pub(super) fn race(picture: &Picture, record: &Record) -> Why {
         )
     };
     let mut speaks_of = vec![from];
-    let closing = match graph.missing(from, last) {
-        Some(missing) if !missing.is_empty() => {
-            speaks_of.extend(
-                missing
-                    .iter()
-                    .flat_map(|missing| [missing.store, missing.load]),
-            );
-            missing
-                .iter()
-                .map(|missing| capital(sentence(picture, missing)))
-                .collect::<Vec<_>>()
-                .join(" ")
-        }
-        _ => match overlooked(picture, &graph) {
-            Some((text, events)) => {
-                speaks_of.extend(events);
-                text
-            }
-            None => format!(
-                "No chain of reads leads from there to here: {} has read nothing that {other} stored afterwards. No ordering \
-                 can help; the two must be kept apart.",
-                picture.thread(failing.thread)
-            ),
-        },
+    let goal = Goal::Ordered(from, last);
+    let missing = graph.missing(from, last).unwrap_or_default();
+    let mut blames_an_ordering = true;
+    let closing = if !missing.is_empty() && picture.helps(&cure_of(picture, &missing), goal) {
+        let ends = missing
+            .iter()
+            .flat_map(|missing| [missing.store, missing.load]);
+        speaks_of.extend(ends);
+        sentences(picture, &missing)
+    } else if let Some((text, events)) = overlooked(picture, goal).or_else(|| tried(picture, goal))
+    {
+        speaks_of.extend(events);
+        text
+    } else {
+        blames_an_ordering = false;
+        "No ordering can help; the two must be kept apart.".to_owned()
     };
     Why {
         text: format!("{opening} {closing}"),
         speaks_of,
-        sources: graph.sources,
+        blames_an_ordering,
     }
+}
+
+/// The last load that returned an old value, and the newest store that it has overlooked.
+fn last_stale(picture: &Picture) -> Option<(usize, usize)> {
+    let loads = (0..picture.events.len()).rev();
+    loads
+        .into_iter()
+        .find_map(|load| Some((load, picture.overlooked(load).pop()?)))
+}
+
+/// The last load that did not return what was stored last although it overlooked nothing, and that store.
+fn last_overtaken(picture: &Picture) -> Option<(usize, usize)> {
+    let events = &picture.events;
+    (0..events.len()).rev().find_map(|load| {
+        let event = &events[load];
+        let (Op::Load { value: Some(_), .. }, Some(source)) = (&event.op, event.trace.source)
+        else {
+            return None;
+        };
+        let store = (0..load).rev().find(|&index| {
+            events[index].object == event.object && events[index].trace.store.is_some()
+        })?;
+        (events[store].trace.store != Some(source)).then_some((load, store))
+    })
 }
 
 /// The last load that returned an old value, and why it could.
 pub(super) fn stale(picture: &Picture, record: &Record) -> Option<Why> {
     let events = &picture.events;
-    let (load, store) = (0..events.len()).rev().find_map(|load| {
-        let event = &events[load];
-        let Op::Load {
-            value: Some(value), ..
-        } = event.op
-        else {
-            return None;
-        };
-        let store = (0..load).rev().find(|&index| {
-            events[index].object == event.object && stored(&events[index].op).is_some()
-        })?;
-        let (written, _) = stored(&events[store].op)?;
-        (written.bits != value.bits).then_some((load, store))
-    })?;
-    let graph = Graph::new(record, events, Policy::Latest);
-    let opening = format!(
-        "{} returned an old value although {} had stored a newer one: nothing orders {} before {}.",
-        capital(picture.step(load)),
-        picture.step(store),
-        picture.step(store),
-        picture.step(load)
-    );
+    let stale = last_stale(picture);
+    let (load, store) = stale.or_else(|| last_overtaken(picture))?;
+    let goal = Goal::Forbidden;
     let mut speaks_of = vec![load, store];
-    let closing = match graph.missing(store, load) {
-        // The load comes after the store, so it has not missed it: the location itself has the stores the other way round.
-        Some(missing) if missing.is_empty() => {
-            let (value, _) = loaded(&events[load].op)?;
-            let read = (0..load).rev().find(|&index| {
-                events[index].object == events[load].object
-                    && stored(&events[index].op).is_some_and(|(written, _)| written == value)
-            })?;
-            let text = format!(
-                "{} returned what {} stored although {} had stored something else by then: nothing orders the two stores, \
-                 so whichever comes last in the modification order of {} stays.{}",
-                capital(picture.step(load)),
-                picture.step(read),
-                picture.step(store),
-                picture.name(events[load].object),
-                if both_store_elsewhere(events, store, read) {
-                    " Two threads that store to the same two places may leave either one's value in each of them, and Release \
-                     does not prevent it. All four stores SeqCst, or a fence(SeqCst) between the two of each thread, do."
-                } else {
-                    ""
-                }
-            );
-            return Some(Why {
-                text,
-                speaks_of: vec![load, store, read],
-                sources: graph.sources,
-            });
-        }
-        Some(missing) => {
-            speaks_of.extend(
-                missing
-                    .iter()
-                    .flat_map(|missing| [missing.store, missing.load]),
-            );
-            missing
-                .iter()
-                .map(|missing| capital(sentence(picture, missing)))
-                .collect::<Vec<_>>()
-                .join(" ")
-        }
-        None => {
-            let (closing, more) = store_buffering(picture, load, store).unwrap_or_default();
-            speaks_of.extend(more);
-            closing
-        }
+    let opening = if stale.is_none() {
+        let source = events[load].trace.source;
+        let read = (0..load).find(|&index| events[index].trace.store == source)?;
+        speaks_of.push(read);
+        format!(
+            "{} returned what {} stored although {} had stored something else by then: nothing orders the two stores, so \
+             whichever comes last in the modification order of {} stays.",
+            capital(picture.step(load)),
+            picture.step(read),
+            picture.step(store),
+            picture.name(events[load].object)
+        )
+    } else {
+        format!(
+            "{} returned an old value although {} had stored a newer one: nothing orders {} before {}.",
+            capital(picture.step(load)),
+            picture.step(store),
+            picture.step(store),
+            picture.step(load)
+        )
+    };
+    let graph = Graph::new(record, events, Policy::Latest);
+    let missing = graph.missing(store, load).unwrap_or_default();
+    let closing = if !missing.is_empty() && picture.helps(&cure_of(picture, &missing), goal) {
+        let ends = missing
+            .iter()
+            .flat_map(|missing| [missing.store, missing.load]);
+        speaks_of.extend(ends);
+        sentences(picture, &missing)
+    } else {
+        let found = store_buffering(picture, load, store, goal).or_else(|| tried(picture, goal));
+        let (text, events) = found?;
+        speaks_of.extend(events);
+        text
     };
     Some(Why {
         text: format!("{opening} {closing}"),
         speaks_of,
-        sources: graph.sources,
+        blames_an_ordering: true,
     })
 }
 
-/// Whether the threads of two stores to one place also meet in another one.
-fn both_store_elsewhere(events: &[Event], one: usize, other: usize) -> bool {
-    let elsewhere = |thread: usize| {
-        events.iter().filter(move |event| {
-            event.thread == thread && event.object != events[one].object && stores(&event.op)
-        })
-    };
-    let theirs =
-        |event: &Event| elsewhere(events[other].thread).any(|their| their.object == event.object);
-    elsewhere(events[one].thread).any(theirs)
-}
-
-/// A load that missed a store of another thread, and what would have made it see the store: two accesses that no chain
+/// A load that missed a store of another thread because both threads store first and then look: two accesses that no chain
 /// of reads joins are kept apart by an older value that should not have been read.
-fn overlooked(picture: &Picture, graph: &Graph<'_>) -> Option<(String, Vec<usize>)> {
-    let events = &picture.events;
-    let mut unexplained = None;
-    for load in (0..events.len()).rev() {
-        let (Op::Load { .. }, Some(source)) = (&events[load].op, graph.sources[load]) else {
-            continue;
-        };
-        let first = match source {
-            Source::Initial => 0,
-            Source::Store(store) => store + 1,
-        };
-        let missed = (first..load).filter(|&index| {
-            events[index].object == events[load].object
-                && events[index].thread != events[load].thread
-                && stored(&events[index].op).is_some()
-        });
-        for store in missed {
-            let opening = format!(
-                "{} returned an old value although {} had stored a newer one.",
-                capital(picture.step(load)),
-                picture.step(store)
-            );
-            if let Some((text, mut more)) = store_buffering(picture, load, store) {
-                more.extend([load, store]);
-                return Some((format!("{opening} {text}"), more));
-            }
-            // Without any SeqCst nobody has tried such a thing: other advice is better.
-            if !events.iter().any(|event| seq_cst(&event.op)) {
-                continue;
-            }
-            unexplained.get_or_insert_with(|| {
-                let text = format!(
-                    "{opening} Of two threads that each store and then look for the other's store, both may miss it unless \
-                     all these stores and loads are SeqCst, or a fence(SeqCst) stands between the two in each thread."
-                );
-                (text, vec![load, store])
-            });
-        }
-    }
-    unexplained
+fn overlooked(picture: &Picture, goal: Goal) -> Option<(String, Vec<usize>)> {
+    let loads = (0..picture.events.len()).rev();
+    let mut missed = loads.flat_map(|load| {
+        let stores = picture.overlooked(load).into_iter();
+        stores.map(move |store| (load, store))
+    });
+    missed.find_map(|(load, store)| {
+        let (text, mut events) = store_buffering(picture, load, store, goal)?;
+        let opening = format!(
+            "{} returned an old value although {} had stored a newer one.",
+            capital(picture.step(load)),
+            picture.step(store)
+        );
+        events.extend([load, store]);
+        Some((format!("{opening} {text}"), events))
+    })
 }
 
 /// A store followed by a load of something else, in both threads: only a full fence in each keeps their order.
-fn store_buffering(picture: &Picture, load: usize, store: usize) -> Option<(String, Vec<usize>)> {
+fn store_buffering(
+    picture: &Picture,
+    load: usize,
+    store: usize,
+    goal: Goal,
+) -> Option<(String, Vec<usize>)> {
     let events = &picture.events;
     let thread = events[load].thread;
     let own = (0..load).rev().find(|&index| {
@@ -653,10 +666,7 @@ fn store_buffering(picture: &Picture, load: usize, store: usize) -> Option<(Stri
             events[index].thread == thread && matches!(events[index].op, Op::Fence(SeqCst))
         })
     };
-    let sequential = |index: usize| match events[index].op {
-        Op::Load { order, .. } | Op::Store { order, .. } | Op::Rmw { order, .. } => order == SeqCst,
-        _ => false,
-    };
+    let sequential = |index: usize| seq_cst(&events[index].op);
     let other = events[store].thread;
     let theirs = (store + 1..events.len()).find(|&index| {
         events[index].thread == other
@@ -664,33 +674,42 @@ fn store_buffering(picture: &Picture, load: usize, store: usize) -> Option<(Stri
             && loaded(&events[index].op).is_some()
     });
     let mut lacking = Vec::new();
-    let kept = full_fence(own, load, thread) || (sequential(own) && sequential(load));
-    if !kept {
-        lacking.push(format!(
-            "{} between {} and {}",
-            picture.thread(thread),
-            picture.step(own),
-            picture.step(load)
-        ));
+    if !(full_fence(own, load, thread) || sequential(own) && sequential(load)) {
+        lacking.push((own, load));
     }
     if let Some(theirs) = theirs
-        && !full_fence(store, theirs, other)
-        && !(sequential(store) && sequential(theirs))
+        && !(full_fence(store, theirs, other) || sequential(store) && sequential(theirs))
     {
-        lacking.push(format!(
+        lacking.push((store, theirs));
+    }
+    let fences = Cure {
+        fences: lacking.iter().map(|&(store, _)| store).collect(),
+        ..Cure::default()
+    };
+    let accesses = lacking.iter().flat_map(|&(store, load)| [store, load]);
+    let orders = Cure {
+        orders: accesses.map(|access| (access, SeqCst)).collect(),
+        ..Cure::default()
+    };
+    let what = match [&fences, &orders].map(|cure| picture.helps(cure, goal)) {
+        _ if lacking.is_empty() => return None,
+        [true, true] => "A fence(SeqCst), or SeqCst on the store and on the load, is missing",
+        [true, false] => "A fence(SeqCst) is missing",
+        [false, true] => "SeqCst on the store and on the load is missing",
+        [false, false] => return None,
+    };
+    let places = lacking.iter().map(|&(store, load)| {
+        format!(
             "{} between {} and {}",
-            picture.thread(other),
+            picture.thread(events[store].thread),
             picture.step(store),
-            picture.step(theirs)
-        ));
-    }
-    if lacking.is_empty() {
-        return None;
-    }
+            picture.step(load)
+        )
+    });
     let text = format!(
         "A store followed by a load of something else may take effect in the other order (store buffering), and \
-         Release and Acquire do not prevent it. A fence(SeqCst), or SeqCst on the store and on the load, is missing in {}.",
-        lacking.join(" and in ")
+         Release and Acquire do not prevent it. {what} in {}.",
+        places.collect::<Vec<_>>().join(" and in ")
     );
     Some((text, [Some(own), theirs].into_iter().flatten().collect()))
 }
@@ -810,10 +829,24 @@ pub(super) fn deadlock(picture: &Picture) -> Why {
         };
         sentences.push(sentence);
     }
+    let stale = last_stale(picture);
+    let mut blames_an_ordering = false;
+    if let Some((load, store)) = stale
+        && let Some((text, more)) = tried(picture, Goal::Forbidden)
+    {
+        sentences.push(format!(
+            "{} returned an old value although {} had stored a newer one. {text}",
+            capital(picture.step(load)),
+            picture.step(store)
+        ));
+        speaks_of.extend([load, store]);
+        speaks_of.extend(more);
+        blames_an_ordering = true;
+    }
     Why {
         text: sentences.join(" "),
         speaks_of,
-        ..Why::default()
+        blames_an_ordering,
     }
 }
 
@@ -945,7 +978,7 @@ pub(super) fn spinning(picture: &Picture) -> Why {
 }
 
 /// Who freed what the last event touches.
-pub(super) fn freed(picture: &Picture, record: &Record, why: &str) -> Why {
+pub(super) fn freed(picture: &Picture, why: &str) -> Why {
     let last = picture.events.len() - 1;
     let object = picture.events[last].object;
     let dropped = (0..last).rev().find(|&index| {
@@ -967,15 +1000,17 @@ pub(super) fn freed(picture: &Picture, record: &Record, why: &str) -> Why {
         picture.step(dropped)
     );
     let mut speaks_of = vec![dropped];
-    let graph = Graph::new(record, &picture.events, Policy::Oldest);
-    if let Some((reason, events)) = overlooked(picture, &graph) {
+    let goal = Goal::Forbidden;
+    let reason = overlooked(picture, goal).or_else(|| tried(picture, goal));
+    let blames_an_ordering = reason.is_some();
+    if let Some((reason, events)) = reason {
         text = format!("{text} {reason}");
         speaks_of.extend(events);
     }
     Why {
         text,
         speaks_of,
-        sources: graph.sources,
+        blames_an_ordering,
     }
 }
 

@@ -1,5 +1,6 @@
 //! The timeline: what happened, in the learner's own lines, a column a thread, the failing step last.
 
+mod cure;
 mod explain;
 mod source;
 
@@ -10,6 +11,10 @@ use std::panic::Location;
 
 /// What the headline says if nobody got anywhere within the bound on steps.
 pub(crate) const INCONCLUSIVE: &str = "inconclusive: unbounded spinning";
+
+/// What is said of a failure that comes about if every access is SeqCst.
+const NO_ORDERING: &str = "It would happen in this very order if every access were SeqCst: no ordering is at fault, but the \
+                           order of the steps is, or what is missing between them.";
 
 /// More steps than these are elided to the ones that matter.
 const LONG: usize = 40;
@@ -44,7 +49,8 @@ fn classify(message: &str) -> Failure {
             },
         };
     }
-    if message.contains("Causality violation")
+    if message == "data race"
+        || message.contains("Causality violation")
         || message.contains("currently writing to cell")
         || message.contains("currently reading from cell")
     {
@@ -69,6 +75,8 @@ struct Picture {
     names: Vec<String>,
     threads: Vec<String>,
     pointers: HashMap<u64, usize>,
+    /// The graph of what was performed.
+    execution: Option<memory_model::Graph>,
 }
 
 impl Picture {
@@ -102,21 +110,18 @@ impl Picture {
     }
 
     /// Marks a load that did not read the newest store.
-    fn age(&self, load: usize, sources: &[Option<explain::Source>]) -> &'static str {
-        let Some(Some(source)) = sources.get(load) else {
-            return "";
-        };
-        let event = &self.events[load];
-        if !matches!(event.op, Op::Load { .. }) {
+    fn age(&self, load: usize) -> &'static str {
+        if self.overlooked(load).is_empty() {
             return "";
         }
-        let newest = (0..load).rev().find(|&index| {
-            self.events[index].object == event.object && explain::stores(&self.events[index].op)
-        });
-        match (source, newest) {
-            (explain::Source::Initial, Some(_)) => " (the initial one)",
-            (explain::Source::Store(store), Some(newest)) if *store != newest => " (an old one)",
-            _ => "",
+        let source = self.events[load].trace.source;
+        let written = self.events[..load]
+            .iter()
+            .any(|event| event.trace.store == source);
+        if written {
+            " (an old one)"
+        } else {
+            " (the initial one)"
         }
     }
 
@@ -421,11 +426,11 @@ pub(crate) fn report(
         names,
         threads: record.threads.clone(),
         pointers,
+        execution: cure::execution(),
     };
 
     let failing = picture.events.len() > performed;
     let strengthened = crate::record::pass().strengthened;
-    let mut blames_an_ordering = false;
     let (headline, why) = match &failure {
         Failure::Race if failing => ("data race".to_owned(), explain::race(&picture, record)),
         Failure::Freed(why) if failing => {
@@ -433,7 +438,7 @@ pub(crate) fn report(
                 .lines()
                 .next()
                 .unwrap_or_default();
-            (headline.to_owned(), explain::freed(&picture, record, why))
+            (headline.to_owned(), explain::freed(&picture, why))
         }
         Failure::Deadlock => ("deadlock".to_owned(), explain::deadlock(&picture)),
         Failure::Spinning => (INCONCLUSIVE.to_owned(), explain::spinning(&picture)),
@@ -453,14 +458,11 @@ pub(crate) fn report(
             let rest: Vec<&str> = lines.collect();
             let mut why = explain::adversary(&picture, current).unwrap_or_default();
             if strengthened {
-                why.text = "It would happen in this very order if every access were SeqCst: no ordering is at fault, but \
-                            the order of the steps is, or what is missing between them."
-                    .to_owned();
+                why.text = NO_ORDERING.to_owned();
             } else if why.text.is_empty()
                 && let Some(stale) = explain::stale(&picture, record)
             {
                 why = stale;
-                blames_an_ordering = true;
             }
             if !rest.is_empty() {
                 why.text = format!("{}\n{}", rest.join("\n"), why.text);
@@ -469,6 +471,7 @@ pub(crate) fn report(
         }
     };
 
+    let blames_an_ordering = why.blames_an_ordering && !strengthened;
     let blocked = matches!(failure, Failure::Deadlock);
     let mut rows: Vec<Row> = picture
         .events
@@ -482,7 +485,7 @@ pub(crate) fn report(
                 step: picture.numbers[index],
                 thread: event.thread,
                 text: picture.text(event)
-                    + picture.age(index, &why.sources)
+                    + picture.age(index)
                     + if blocked && index >= performed {
                         "  (blocked)"
                     } else {

@@ -142,11 +142,10 @@ fn upgrades_at_the_same_time_are_all_counted() {
     explore_within(2, |arc| {
         let others = [Arc::downgrade(&arc), Arc::downgrade(&arc)].map(|weak| {
             thread::spawn(move || {
-                let arc = weak.upgrade();
-                drop(weak);
-                if let Some(arc) = arc {
+                if let Some(arc) = weak.upgrade() {
                     arc.read();
                 }
+                weak
             })
         });
         drop(arc);

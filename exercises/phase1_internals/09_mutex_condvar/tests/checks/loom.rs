@@ -178,7 +178,7 @@ fn condvar_notify_all_is_not_lost() {
 
 #[test]
 fn condvar_wait_while_returns_only_when_the_condition_is_false() {
-    exhaustive(|| {
+    Exhaustive::new().preemptions(2).run(|| {
         let basket = Arc::new((Mutex::new(0_u32), Condvar::new()));
         let consumer = start(&basket, |(items, filled)| {
             let mut items = filled.wait_while(items.lock(), |items| *items == 0);
@@ -328,7 +328,13 @@ const MOST: usize = HOLD / 2;
 
 /// Explores a model in which somebody waits for long. One preemption is enough: the waiter is to sleep in all executions.
 fn long(model: impl Fn() + Send + Sync + 'static) {
-    Exhaustive::new().preemptions(1).branches(20_000).run(model);
+    // How often a thread looks in vain is what is counted here, so every turn of a loop has to be one.
+    Exhaustive::new()
+        .step_by_step()
+        .preemptions(1)
+        .branches(20_000)
+        .executions(500)
+        .run(model);
 }
 
 fn hold() {
@@ -401,8 +407,10 @@ fn in_company<S: Send + Sync + 'static>(
     meanwhile: fn(&Arc<S>, start: &dyn Fn()),
 ) {
     Exhaustive::new()
+        .step_by_step()
         .preemptions(0)
         .branches(20_000)
+        .executions(500)
         .run(move || {
             let shared = Arc::new(make());
             let waiters = std::cell::RefCell::new(Vec::new());

@@ -32,6 +32,7 @@ fn explore_within<F: Fn() + Send + Sync + 'static>(preemptions: usize, model: F)
 
 /// A stack that holds the first `filled` parcels of the shelf: 1 at the bottom, `filled` on top.
 fn shared(shelf: &'static Shelf, filled: usize) -> Parcels {
+    shelf.clear();
     let stack = Stack::new();
     for id in 1..=filled {
         stack.push(shelf.pack(id));

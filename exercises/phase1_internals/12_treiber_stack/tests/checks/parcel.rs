@@ -52,6 +52,12 @@ impl Shelf {
         Box::leak(Box::new(Self([const { AtomicIsize::new(0) }; PLACES])))
     }
 
+    /// Forgets what was left over: a checker begins executions that it does not bring to their end.
+    #[cfg(feature = "loom")]
+    pub fn clear(&self) {
+        self.0.iter().for_each(|left| left.store(0, Relaxed));
+    }
+
     /// A parcel with this number. No two of one execution have the same.
     pub fn pack(&'static self, id: usize) -> Parcel {
         self.0[id].fetch_add(1, Relaxed);

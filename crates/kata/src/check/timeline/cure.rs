@@ -1,0 +1,313 @@
+//! Which orderings or fences would have forbidden an execution: each is tried on its graph before anybody is told of it.
+
+use super::Picture;
+use crate::record::{AccessName, Op};
+use memory_model::{EventId, Graph, Remedied, Remedy};
+use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
+
+/// Stronger orderings and SeqCst fences, by the events of a picture.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cure {
+    /// The ordering an event should have.
+    pub orders: Vec<(usize, Ordering)>,
+    /// The events after which there should be a fence.
+    pub fences: Vec<usize>,
+}
+
+/// What a cure has to bring about.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Goal {
+    /// The execution does not exist any more.
+    Forbidden,
+    /// That, or the first of two events happens before the second one.
+    Ordered(usize, usize),
+}
+
+/// Executions with more events are not searched for a cure of two parts.
+const LONG: usize = 120;
+
+impl Picture {
+    fn remedied(&self, cure: &Cure) -> Option<Remedied> {
+        let graph = self.execution.as_ref()?;
+        let name = |&event: &usize| self.graph_event(event);
+        let orders = cure.orders.iter();
+        let remedy = Remedy {
+            orders: orders
+                .map(|(event, order)| Some((name(event)?, *order)))
+                .collect::<Option<_>>()?,
+            fences: cure.fences.iter().map(name).collect::<Option<_>>()?,
+        };
+        Some(graph.remedied(&remedy))
+    }
+
+    /// The event of the graph; of a read-modify-write, its load.
+    fn graph_event(&self, event: usize) -> Option<EventId> {
+        let graph = self.execution.as_ref()?;
+        let event = &self.events[event];
+        let trace = event.trace;
+        let fence = matches!(event.op, Op::Fence(_)).then_some((event.thread, event.place));
+        let (thread, place) = trace.load.or(trace.store).or(fence)?;
+        (place < graph.events(thread).len()).then(|| EventId::new(thread, place))
+    }
+
+    /// The stores that a load has overlooked: they were there, and come later in modification order than what it read.
+    pub(super) fn overlooked(&self, load: usize) -> Vec<usize> {
+        let event = &self.events[load];
+        let (Op::Load { value: Some(_), .. }, Some(source), Some(graph)) =
+            (&event.op, event.trace.source, &self.execution)
+        else {
+            return Vec::new();
+        };
+        let id = |(thread, place): AccessName| {
+            let known = thread < graph.threads() && place < graph.events(thread).len();
+            known.then(|| EventId::new(thread, place))
+        };
+        let stores = (0..load).filter(|&index| self.events[index].object == event.object);
+        let mut overlooked = Vec::new();
+        for store in stores {
+            let Some(store_id) = self.events[store].trace.store.and_then(id) else {
+                continue;
+            };
+            let order = graph.order(graph.event(store_id).access.location);
+            let rank = |id: EventId| order.iter().position(|&other| other == id);
+            let read = id(source).and_then(rank);
+            if read.is_none() || rank(store_id) > read {
+                overlooked.push(store);
+            }
+        }
+        overlooked
+    }
+
+    /// Whether one event happens before another; `None` if nobody knows.
+    pub(super) fn happens_before(&self, before: usize, after: usize) -> Option<bool> {
+        let remedied = self.remedied(&Cure::default())?;
+        let moment = |event: usize| (self.events[event].thread, self.events[event].place);
+        Some(remedied.orders(moment(before), moment(after)))
+    }
+
+    /// Whether a cure would help.
+    pub(super) fn helps(&self, cure: &Cure, goal: Goal) -> bool {
+        let Some(remedied) = self.remedied(cure) else {
+            return false;
+        };
+        let moment = |event: usize| (self.events[event].thread, self.events[event].place);
+        !remedied.is_consistent()
+            || matches!(goal, Goal::Ordered(before, after) if remedied.orders(moment(before), moment(after)))
+    }
+
+    /// A smallest cure, if there is one.
+    pub(super) fn cure(&self, goal: Goal) -> Option<Cure> {
+        let sites = self.sites();
+        let all = |order: Option<Ordering>| {
+            let mut cure = Cure::default();
+            for events in &sites {
+                match order {
+                    Some(order) => cure
+                        .orders
+                        .extend(events.iter().map(|&event| (event, order))),
+                    None => cure.fences.extend(events),
+                }
+            }
+            cure
+        };
+        let mut strongest = all(Some(SeqCst));
+        strongest.fences = all(None).fences;
+        if !self.helps(&strongest, goal) {
+            return None;
+        }
+        let orders = |wanted: &[Ordering]| {
+            let mut cures = Vec::new();
+            for events in &sites {
+                for &order in wanted {
+                    let orders = events.iter().filter_map(|&event| {
+                        Some((event, stronger(&self.events[event].op, order)?))
+                    });
+                    let orders: Vec<_> = orders.collect();
+                    if orders.len() == events.len() {
+                        cures.push(Cure {
+                            orders,
+                            ..Cure::default()
+                        });
+                    }
+                }
+            }
+            cures
+        };
+        let weak = orders(&[Acquire, Release, AcqRel]);
+        let strong = orders(&[SeqCst]);
+        let fences: Vec<Cure> = sites
+            .iter()
+            .map(|events| Cure {
+                fences: events.clone(),
+                ..Cure::default()
+            })
+            .collect();
+        let helps = |cure: &&Cure| self.helps(cure, goal);
+        let alone = [&weak, &fences, &strong].into_iter().flatten();
+        let mut found = alone.clone().find(helps).cloned();
+        if found.is_none()
+            && self
+                .execution
+                .as_ref()
+                .is_some_and(|graph| graph.len() <= LONG)
+        {
+            let kinds = [
+                (&weak, &weak),
+                (&fences, &fences),
+                (&weak, &fences),
+                (&strong, &strong),
+            ];
+            found = kinds.into_iter().find_map(|(some, others)| {
+                let pairs = some
+                    .iter()
+                    .flat_map(|one| others.iter().map(move |other| both(one, other)));
+                pairs.into_iter().find(|pair| self.helps(pair, goal))
+            });
+        }
+        // Whatever is not needed for it is left out.
+        let found = found.or_else(|| {
+            let least = [all(Some(SeqCst)), all(None), strongest];
+            least.into_iter().find(|cure| self.helps(cure, goal))
+        })?;
+        Some(self.least(found, goal))
+    }
+
+    fn least(&self, mut cure: Cure, goal: Goal) -> Cure {
+        for index in (0..cure.orders.len()).rev() {
+            let mut less = cure.clone();
+            less.orders.remove(index);
+            if self.helps(&less, goal) {
+                cure = less;
+            }
+        }
+        for index in (0..cure.fences.len()).rev() {
+            let mut less = cure.clone();
+            less.fences.remove(index);
+            if self.helps(&less, goal) {
+                cure = less;
+            }
+        }
+        cure
+    }
+
+    /// The atomic accesses and fences, by the lines they stand in and what they are there.
+    fn sites(&self) -> Vec<Vec<usize>> {
+        let mut sites: Vec<Vec<usize>> = Vec::new();
+        let key = |event: usize| {
+            let event = &self.events[event];
+            (event.site, std::mem::discriminant(&event.op))
+        };
+        for (index, event) in self.events.iter().enumerate() {
+            let ordered = matches!(
+                event.op,
+                Op::Load { .. } | Op::Store { .. } | Op::Rmw { .. } | Op::Fence(_)
+            );
+            if !ordered || self.graph_event(index).is_none() {
+                continue;
+            }
+            match sites.iter_mut().find(|events| key(events[0]) == key(index)) {
+                Some(events) => events.push(index),
+                None => sites.push(vec![index]),
+            }
+        }
+        sites
+    }
+
+    /// A cure in words: `a fence(SeqCst) in t1 between step 3 and step 4`.
+    pub(super) fn words(&self, cure: &Cure) -> String {
+        let orders = cure.orders.iter().map(|&(event, order)| {
+            let step = self.step(event);
+            match self.events[event].op {
+                Op::Fence(_) => format!("a fence({order:?}) as {step}"),
+                _ => format!("{order:?} in {step}"),
+            }
+        });
+        let fences = cure.fences.iter().map(|&event| {
+            let thread = self.events[event].thread;
+            let later = |index: &usize| {
+                self.events[*index].thread == thread && self.graph_event(*index).is_some()
+            };
+            let next = (event + 1..self.events.len()).find(later);
+            let place = next.map_or_else(
+                || format!("after {}", self.step(event)),
+                |next| format!("between {} and {}", self.step(event), self.step(next)),
+            );
+            format!("a fence(SeqCst) in {} {place}", self.thread(thread))
+        });
+        let parts: Vec<String> = orders.chain(fences).collect();
+        match parts.as_slice() {
+            [] => String::new(),
+            [one] => one.clone(),
+            [most @ .., last] => format!("{} and {last}", most.join(", ")),
+        }
+    }
+
+    /// The events that a cure speaks of.
+    pub(super) fn speaks_of(cure: &Cure) -> Vec<usize> {
+        let orders = cure.orders.iter().map(|&(event, _)| event);
+        orders.chain(cure.fences.iter().copied()).collect()
+    }
+}
+
+fn both(one: &Cure, other: &Cure) -> Cure {
+    let mut both = one.clone();
+    for &(event, order) in &other.orders {
+        match both.orders.iter_mut().find(|(same, _)| *same == event) {
+            Some((_, mine)) => *mine = join(*mine, order),
+            None => both.orders.push((event, order)),
+        }
+    }
+    both.fences.extend(&other.fences);
+    both
+}
+
+fn acquires(order: Ordering) -> bool {
+    matches!(order, Acquire | AcqRel | SeqCst)
+}
+
+fn releases(order: Ordering) -> bool {
+    matches!(order, Release | AcqRel | SeqCst)
+}
+
+/// The weakest ordering that is at least as strong as both.
+pub(super) fn join(one: Ordering, other: Ordering) -> Ordering {
+    if one == SeqCst || other == SeqCst {
+        return SeqCst;
+    }
+    match (
+        acquires(one) || acquires(other),
+        releases(one) || releases(other),
+    ) {
+        (true, true) => AcqRel,
+        (true, false) => Acquire,
+        (false, true) => Release,
+        (false, false) => Relaxed,
+    }
+}
+
+/// The ordering of an operation with another one added; `None` if it cannot have that, or has it already.
+pub(super) fn stronger(op: &Op, order: Ordering) -> Option<Ordering> {
+    let (own, loads, stores) = match *op {
+        Op::Load { order, .. } => (order, true, false),
+        Op::Store { order, .. } => (order, false, true),
+        Op::Rmw {
+            order,
+            written: Some(_),
+            ..
+        } => (order, true, true),
+        Op::Rmw { order, failure, .. } => (failure.unwrap_or(order), true, false),
+        Op::Fence(order) => (order, true, true),
+        _ => return None,
+    };
+    let possible = order == SeqCst || (loads || !acquires(order)) && (stores || !releases(order));
+    let joined = join(own, order);
+    (possible && joined != own).then_some(joined)
+}
+
+/// The graph of the running execution, if its events are those of the record.
+pub(super) fn execution() -> Option<Graph> {
+    #[cfg(feature = "loom")]
+    return crate::engine::execution();
+    #[cfg(not(feature = "loom"))]
+    None
+}
