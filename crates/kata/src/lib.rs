@@ -11,6 +11,7 @@
 //!
 //! In the two model worlds every operation is recorded, so that a failure can be drawn in the learner's own lines.
 //! If both features are on, loom wins.
+#![warn(missing_docs, missing_debug_implementations)]
 
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod record;
@@ -18,7 +19,7 @@ mod record;
 mod watch;
 
 #[cfg(any(feature = "loom", feature = "shuttle"))]
-#[path = "facade/model.rs"]
+#[path = "facade/model/mod.rs"]
 mod world;
 #[cfg(not(any(feature = "loom", feature = "shuttle")))]
 #[path = "facade/std.rs"]

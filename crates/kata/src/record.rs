@@ -143,6 +143,9 @@ pub(crate) struct Pass {
     pub adversary: bool,
     /// Every access and fence counts as SeqCst: what fails here no ordering can mend.
     pub strengthened: bool,
+    /// The bound on preemptions, if there is one.
+    #[cfg_attr(not(feature = "loom"), allow(dead_code))]
+    pub bound: Option<usize>,
 }
 
 pub(crate) struct Record {
@@ -158,7 +161,7 @@ thread_local! {
     static RUNNING: Cell<bool> = const { Cell::new(false) };
     static CURRENT: Cell<usize> = const { Cell::new(0) };
     static UNWINDER: Cell<Option<usize>> = const { Cell::new(None) };
-    static PASS: Cell<Pass> = const { Cell::new(Pass { adversary: false, strengthened: false }) };
+    static PASS: Cell<Pass> = const { Cell::new(Pass { adversary: false, strengthened: false, bound: None }) };
     static RECORD: RefCell<Record> = const { RefCell::new(Record {
         events: Vec::new(),
         pending: Vec::new(),

@@ -19,6 +19,7 @@
 //! The laws are from Lahav, Vafeiadis, Kang, Hur and Dreyer, "Repairing Sequential Consistency in C/C++11" (PLDI 2017),
 //! on which P0668 is built; to enumerate candidates and to throw away the inconsistent ones is how herd works (Alglave,
 //! Maranget and Tautschnig, "Herding Cats", 2014).
+#![warn(missing_docs, missing_debug_implementations)]
 
 mod change;
 #[cfg(test)]

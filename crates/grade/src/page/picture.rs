@@ -348,7 +348,13 @@ mod tests {
     /// The words in between are `kata`'s; were it to choose others, there would be no arrows any more.
     #[test]
     fn kata_explains_in_these_words() {
-        let explain = include_str!("../../../kata/src/check/timeline/explain.rs");
+        let explain = [
+            include_str!("../../../kata/src/check/timeline/explain/freed.rs"),
+            include_str!("../../../kata/src/check/timeline/explain/mod.rs"),
+            include_str!("../../../kata/src/check/timeline/explain/race.rs"),
+            include_str!("../../../kata/src/check/timeline/explain/stale.rs"),
+        ]
+        .concat();
         for words in [
             "{} races with {}: nothing orders",
             "nothing orders {} before {}.",

@@ -85,6 +85,15 @@ pub struct Contender {
     parts: Box<dyn Fn() -> Vec<Part>>,
 }
 
+impl std::fmt::Debug for Contender {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Contender")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Contender {
     /// `threads` threads share what `setup` makes; each calls `body` with it, its own number and the number of operations.
     ///
@@ -128,6 +137,15 @@ impl Contender {
 /// The comparisons of one program.
 #[must_use = "`report` says what was measured"]
 pub struct Bench(Report);
+
+impl std::fmt::Debug for Bench {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Bench")
+            .field("scenarios", &self.0.scenarios.len())
+            .finish_non_exhaustive()
+    }
+}
 
 impl Default for Bench {
     fn default() -> Self {

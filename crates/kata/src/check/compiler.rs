@@ -48,6 +48,16 @@ pub struct Compiler {
     cases: Vec<Case>,
 }
 
+impl std::fmt::Debug for Compiler {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Compiler")
+            .field("name", &self.name)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
 impl Compiler {
     /// No programs yet. `name` is what the crate is called in them, `folder` holds its `src/lib.rs`.
     #[must_use]

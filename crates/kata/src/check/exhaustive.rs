@@ -166,10 +166,17 @@ impl Exhaustive {
         let context = move || Context {
             test: test.name(),
             world: "loom",
-            explored: format!(
-                "in execution {} (of all that C++20 allows, without load buffering)",
-                record::executions()
-            ),
+            explored: {
+                let within = match record::pass().bound {
+                    None => String::new(),
+                    Some(1) => " within one preemption".to_owned(),
+                    Some(bound) => format!(" within {bound} preemptions"),
+                };
+                format!(
+                    "in execution {}{within} (of all that C++20 allows, without load buffering)",
+                    record::executions()
+                )
+            },
             replay: test.command("loom"),
         };
         let context = Arc::new(context);
@@ -236,6 +243,7 @@ impl Exhaustive {
         record::begin_pass(Pass {
             adversary,
             strengthened: false,
+            bound: Some(self.preemptions),
         });
         let options = Options {
             preemptions: self.preemptions,
@@ -280,6 +288,7 @@ impl Exhaustive {
         record::begin_pass(Pass {
             adversary: true,
             strengthened,
+            bound: None,
         });
         let model: Rc<dyn Fn()> = {
             let model = Arc::clone(model);

@@ -21,6 +21,15 @@ pub struct Pairs<T, R> {
     triples: Vec<[&'static str; 3]>,
 }
 
+impl<T, R> std::fmt::Debug for Pairs<T, R> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Pairs")
+            .field("triples", &self.triples)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<T: Send + Sync + 'static, R: Send + 'static> Pairs<T, R> {
     /// No operations yet. `make` builds the object, anew for each execution.
     pub fn new(make: impl Fn() -> T + Send + Sync + 'static) -> Self {

@@ -90,6 +90,15 @@ pub struct Scene {
     gates: SocketAddr,
 }
 
+impl std::fmt::Debug for Scene {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Scene")
+            .field("gates", &self.gates)
+            .finish_non_exhaustive()
+    }
+}
+
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
@@ -454,6 +463,15 @@ pub struct Program<'a> {
     may_fail: bool,
 }
 
+impl std::fmt::Debug for Program<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Program")
+            .field("path", &self.path)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<'a> Program<'a> {
     /// What the picture calls it. Each process of a scene should have a name of its own.
     pub fn name(mut self, name: impl Into<String>) -> Self {
@@ -629,6 +647,16 @@ pub struct Process<'a> {
     name: String,
     id: Pid,
     input: Option<ChildStdin>,
+}
+
+impl std::fmt::Debug for Process<'_> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Process")
+            .field("name", &self.name)
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Process<'_> {

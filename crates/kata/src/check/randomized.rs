@@ -197,6 +197,7 @@ impl Sample {
         record::begin_pass(Pass {
             adversary,
             strengthened: false,
+            bound: None,
         });
         explore::explore(context, || {
             Runner::new(scheduler, config).run(move || {

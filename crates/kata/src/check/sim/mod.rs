@@ -157,6 +157,16 @@ pub struct View<'a, P: Protocol + ?Sized> {
     pub done: &'a [EffectOf<P>],
 }
 
+impl<P: Protocol + ?Sized> std::fmt::Debug for View<'_, P> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("View")
+            .field("moment", &self.moment)
+            .field("node", &self.node)
+            .finish_non_exhaustive()
+    }
+}
+
 /// What must hold in every run. One value sees one run, from its beginning.
 pub trait Property<P: Protocol>: Clone {
     /// Looks on after each step of a node.

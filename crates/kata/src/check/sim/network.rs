@@ -29,6 +29,16 @@ pub struct Sim<P> {
     most_events: usize,
 }
 
+impl<P> std::fmt::Debug for Sim<P> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Sim")
+            .field("seeds", &self.seeds)
+            .field("faults", &self.faults)
+            .finish_non_exhaustive()
+    }
+}
+
 impl<P: Protocol> Sim<P> {
     /// 200 seeds, ten seconds of virtual time each, no faults.
     ///

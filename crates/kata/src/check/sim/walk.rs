@@ -31,6 +31,16 @@ pub struct Walk<P: Protocol> {
     sometimes: Vec<Sometimes<P>>,
 }
 
+impl<P: Protocol> std::fmt::Debug for Walk<P> {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Walk")
+            .field("steps", &self.steps)
+            .field("most", &self.most)
+            .finish_non_exhaustive()
+    }
+}
+
 /// A state that must be reached on some path.
 struct Sometimes<P: Protocol> {
     what: &'static str,

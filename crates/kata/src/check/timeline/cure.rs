@@ -26,6 +26,9 @@ pub(super) enum Goal {
 /// Executions with more events are not searched for a cure of two parts.
 const LONG: usize = 120;
 
+/// Executions with more events are not searched for any.
+const TOO_LONG: usize = 400;
+
 impl Picture {
     fn remedied(&self, cure: &Cure) -> Option<Remedied> {
         let graph = self.execution.as_ref()?;
@@ -53,8 +56,11 @@ impl Picture {
     /// The stores that a load has overlooked: they were there, and come later in modification order than what it read.
     pub(super) fn overlooked(&self, load: usize) -> Vec<usize> {
         let event = &self.events[load];
-        let (Op::Load { value: Some(_), .. }, Some(source), Some(graph)) =
-            (&event.op, event.trace.source, &self.execution)
+        let (
+            Op::Load { value: Some(_), .. } | Op::Rmw { read: Some(_), .. },
+            Some(source),
+            Some(graph),
+        ) = (&event.op, event.trace.source, &self.execution)
         else {
             return Vec::new();
         };
@@ -97,6 +103,9 @@ impl Picture {
 
     /// A smallest cure, if there is one.
     pub(super) fn cure(&self, goal: Goal) -> Option<Cure> {
+        if self.execution.as_ref()?.len() > TOO_LONG {
+            return None;
+        }
         let sites = self.sites();
         let all = |order: Option<Ordering>| {
             let mut cure = Cure::default();
@@ -133,7 +142,12 @@ impl Picture {
             }
             cures
         };
-        let weak = orders(&[Acquire, Release, AcqRel]);
+        // A fence that is there already is better made stronger than joined by another one.
+        let is_fence =
+            |&(event, _): &(usize, Ordering)| matches!(self.events[event].op, Op::Fence(_));
+        let mut weak = orders(&[Acquire, Release, AcqRel]);
+        let fenced = orders(&[SeqCst]).into_iter();
+        weak.extend(fenced.filter(|cure| cure.orders.iter().all(is_fence)));
         let strong = orders(&[SeqCst]);
         let fences: Vec<Cure> = sites
             .iter()

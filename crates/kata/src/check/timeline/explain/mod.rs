@@ -1,0 +1,480 @@
+//! The last sentence of a picture: which edge is missing.
+//!
+//! The recorded operations form a graph: program order, spawn and join, locks, and the edges by which a store
+//! synchronises with a load that reads from it. What a load has read from is not recorded; it is taken to be the most
+//! recent store of the value it returned. A second kind of edge, at a price, stands for a store and a load that reads from
+//! it but whose orderings do not synchronise. The cheapest path from one access to the other then consists
+//! of what is missing; if there is none, no ordering would help.
+
+mod adversary;
+mod deadlock;
+mod freed;
+mod race;
+mod spinning;
+mod stale;
+
+use super::Picture;
+use super::cure::{Cure, Goal, join};
+use crate::record::{Event, NO_OBJECT, Op, Record, Value};
+pub(super) use adversary::adversary;
+pub(super) use deadlock::deadlock;
+pub(super) use freed::freed;
+pub(super) use race::{overlap, race};
+pub(super) use spinning::spinning;
+pub(super) use stale::stale;
+use stale::{last_stale, overlooked};
+use std::collections::HashMap;
+use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Release, SeqCst};
+
+fn releases(order: Ordering) -> bool {
+    matches!(order, Release | AcqRel | SeqCst)
+}
+
+fn seq_cst(op: &Op) -> bool {
+    match *op {
+        Op::Load { order, .. } | Op::Store { order, .. } | Op::Rmw { order, .. } => order == SeqCst,
+        Op::Fence(order) => order == SeqCst,
+        _ => false,
+    }
+}
+
+fn acquires(order: Ordering) -> bool {
+    matches!(order, Acquire | AcqRel | SeqCst)
+}
+
+/// What an event has stored in an atomic, and with which ordering.
+fn stored(op: &Op) -> Option<(Value, Ordering)> {
+    match *op {
+        Op::Store { order, value } => Some((value, order)),
+        Op::Rmw {
+            order,
+            written: Some(value),
+            ..
+        } => Some((value, order)),
+        _ => None,
+    }
+}
+
+pub(super) fn stores(op: &Op) -> bool {
+    stored(op).is_some()
+}
+
+/// What an event has read from an atomic, and with which ordering.
+fn loaded(op: &Op) -> Option<(Value, Ordering)> {
+    match *op {
+        Op::Load {
+            order,
+            value: Some(value),
+        } => Some((value, order)),
+        Op::Rmw {
+            order,
+            failure,
+            read: Some(value),
+            written,
+            ..
+        } => Some((
+            value,
+            if written.is_some() {
+                order
+            } else {
+                failure.unwrap_or(order)
+            },
+        )),
+        _ => None,
+    }
+}
+
+/// Whether two operations on one cell or atomic must not be concurrent.
+fn conflict(one: &Op, other: &Op) -> bool {
+    let exclusive = |op: &Op| matches!(op, Op::CellWrite | Op::Exclusive(_));
+    let access = |op: &Op| {
+        exclusive(op) || matches!(op, Op::CellRead) || stored(op).is_some() || loaded(op).is_some()
+    };
+    (exclusive(one) && access(other)) || (access(one) && exclusive(other))
+}
+
+/// A store that was read, and what would have made the two synchronise.
+#[derive(Clone, Copy)]
+struct Missing {
+    store: usize,
+    load: usize,
+    release: bool,
+    acquire: bool,
+}
+
+/// Where a load took its value from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    Initial,
+    Store(usize),
+}
+
+/// Which of several stores of the same value a load is taken to have read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Policy {
+    Latest,
+    Oldest,
+}
+
+pub(super) struct Graph<'a> {
+    events: &'a [Event],
+    edges: Vec<Vec<(usize, Option<Missing>)>>,
+    /// The events that are ordered before each event, at once and not by way of others.
+    incoming: Vec<Vec<usize>>,
+    /// For each event and thread: how many of the thread's events happen before it or are it.
+    clocks: Vec<Vec<usize>>,
+    /// The number of each event in its thread, from 1.
+    positions: Vec<usize>,
+    pub(super) sources: Vec<Option<Source>>,
+}
+
+impl<'a> Graph<'a> {
+    pub(super) fn new(record: &Record, events: &'a [Event], policy: Policy) -> Self {
+        let mut graph = Self {
+            events,
+            edges: vec![Vec::new(); events.len()],
+            incoming: vec![Vec::new(); events.len()],
+            clocks: Vec::with_capacity(events.len()),
+            positions: Vec::with_capacity(events.len()),
+            sources: vec![None; events.len()],
+        };
+        let threads = record.threads.len();
+        let mut last_of = vec![None::<usize>; threads];
+        let mut spawned_by = vec![None::<usize>; threads];
+        let mut unlocked = HashMap::<u32, usize>::new();
+        let mut unparked = vec![None::<usize>; threads];
+        let mut woken = vec![None::<usize>; threads];
+        for (index, event) in events.iter().enumerate() {
+            let previous = last_of[event.thread].replace(index);
+            let position = previous.map_or(1, |previous: usize| graph.positions[previous] + 1);
+            graph.positions.push(position);
+            let before = match event.op {
+                Op::Join(child) => last_of[child],
+                Op::Park { spurious: false } => unparked[event.thread],
+                Op::Await { spurious: false } => woken[event.thread],
+                Op::Lock(_)
+                | Op::TryLock {
+                    acquired: Some(true),
+                    ..
+                } => unlocked.get(&event.object).copied(),
+                _ => None,
+            };
+            for before in previous
+                .or(spawned_by[event.thread])
+                .into_iter()
+                .chain(before)
+            {
+                graph.order(before, index);
+            }
+            match event.op {
+                Op::Spawn(child) => spawned_by[child] = Some(index),
+                Op::Unpark(target) => unparked[target] = Some(index),
+                Op::Wake {
+                    thread,
+                    stale: false,
+                } => woken[thread] = Some(index),
+                Op::Unlock => {
+                    unlocked.insert(event.object, index);
+                }
+                _ => {}
+            }
+            let clock = graph.clock(index, threads);
+            graph.clocks.push(clock);
+            if let Some((value, order)) = loaded(&event.op) {
+                let initial = record
+                    .objects
+                    .get(event.object as usize)
+                    .and_then(|object| object.initial);
+                let source = graph.source(index, value, initial, policy);
+                graph.sources[index] = source;
+                if let Some(Source::Store(store)) = source {
+                    graph.synchronise(store, index, order);
+                    graph.clocks[index] = graph.clock(index, threads);
+                }
+            }
+        }
+        graph
+    }
+
+    fn order(&mut self, before: usize, after: usize) {
+        self.edges[before].push((after, None));
+        self.incoming[after].push(before);
+    }
+
+    fn clock(&self, index: usize, threads: usize) -> Vec<usize> {
+        let mut clock = vec![0; threads];
+        for &before in &self.incoming[index] {
+            for (mine, theirs) in clock.iter_mut().zip(&self.clocks[before]) {
+                *mine = (*mine).max(*theirs);
+            }
+        }
+        clock[self.events[index].thread] = self.positions[index];
+        clock
+    }
+
+    /// Where the load at `load` has taken `value` from. Coherence rules out what is older than a store the thread
+    /// already knows of; a read-modify-write reads the newest.
+    fn source(
+        &self,
+        load: usize,
+        value: Value,
+        initial: Option<Value>,
+        policy: Policy,
+    ) -> Option<Source> {
+        let event = &self.events[load];
+        if let Some(name) = event.trace.source {
+            let named = |event: &Event| event.trace.store == Some(name);
+            return Some(
+                self.events
+                    .iter()
+                    .position(named)
+                    .map_or(Source::Initial, Source::Store),
+            );
+        }
+        let known = |store: &usize| {
+            let ordered = self.clocks[load][self.events[*store].thread] >= self.positions[*store];
+            let read = || {
+                (0..load).any(|index| {
+                    self.events[index].thread == event.thread
+                        && self.sources[index] == Some(Source::Store(*store))
+                })
+            };
+            ordered || read()
+        };
+        let stores: Vec<usize> = (0..load)
+            .filter(|&index| {
+                self.events[index].object == event.object
+                    && stored(&self.events[index].op).is_some()
+            })
+            .collect();
+        let oldest = stores.iter().copied().rev().find(known);
+        let mut candidates: Vec<Source> = stores
+            .iter()
+            .copied()
+            .filter(|&store| oldest.is_none_or(|oldest| store >= oldest))
+            .filter(|&store| {
+                stored(&self.events[store].op)
+                    .is_some_and(|(written, _)| written.bits == value.bits)
+            })
+            .map(Source::Store)
+            .collect();
+        if oldest.is_none() && initial.is_some_and(|initial| initial.bits == value.bits) {
+            candidates.insert(0, Source::Initial);
+        }
+        match policy {
+            Policy::Oldest if matches!(event.op, Op::Load { .. }) => candidates.first().copied(),
+            _ => candidates.last().copied(),
+        }
+    }
+
+    fn synchronise(&mut self, store: usize, load: usize, order: Ordering) {
+        let mut heads = Vec::new();
+        let mut link = store;
+        loop {
+            let event = &self.events[link];
+            if stored(&event.op).is_some_and(|(_, order)| releases(order)) {
+                heads.push(link);
+            }
+            let fence = (0..link).rev().find(|&index| {
+                self.events[index].thread == event.thread
+                    && matches!(self.events[index].op, Op::Fence(order) if releases(order))
+            });
+            heads.extend(fence);
+            // A read-modify-write continues the release sequence of what it has read.
+            match self.sources[link] {
+                Some(Source::Store(previous)) => link = previous,
+                _ => break,
+            }
+        }
+        let thread = self.events[load].thread;
+        let tail = if acquires(order) {
+            Some(load)
+        } else {
+            (load + 1..self.events.len()).find(|&index| {
+                self.events[index].thread == thread
+                    && matches!(self.events[index].op, Op::Fence(order) if acquires(order))
+            })
+        };
+        let acquire = tail.is_none();
+        let tail = tail.unwrap_or(load);
+        // A thread knows what it did itself.
+        heads.retain(|&head| self.events[head].thread != thread);
+        for &head in &heads {
+            if acquire {
+                // The store itself may be of the reader's own thread, and only continue what another one has released.
+                let released =
+                    if self.events[store].thread == thread && stores(&self.events[head].op) {
+                        head
+                    } else {
+                        store
+                    };
+                let missing = Missing {
+                    store: released,
+                    load,
+                    release: false,
+                    acquire,
+                };
+                self.edges[head].push((tail, Some(missing)));
+            } else {
+                self.order(head, tail);
+            }
+        }
+        if !heads.contains(&store) && self.events[store].thread != thread {
+            self.edges[store].push((
+                tail,
+                Some(Missing {
+                    store,
+                    load,
+                    release: true,
+                    acquire,
+                }),
+            ));
+        }
+    }
+
+    /// What is missing on the cheapest path from `from` to `to`; `None` if there is no path.
+    fn missing(&self, from: usize, to: usize) -> Option<Vec<Missing>> {
+        let mut best = vec![usize::MAX; self.events.len()];
+        let mut came = vec![None::<(usize, Option<Missing>)>; self.events.len()];
+        best[from] = 0;
+        // Every edge leads forward in time, so one sweep settles all.
+        for node in from..self.events.len() {
+            if best[node] == usize::MAX {
+                continue;
+            }
+            for &(next, missing) in &self.edges[node] {
+                let price = best[node]
+                    + missing.map_or(0, |missing| {
+                        usize::from(missing.release) + usize::from(missing.acquire)
+                    });
+                if price < best[next] {
+                    best[next] = price;
+                    came[next] = Some((node, missing));
+                }
+            }
+        }
+        (best[to] != usize::MAX).then(|| {
+            let mut found = Vec::new();
+            let mut node = to;
+            while let Some((previous, missing)) = came[node] {
+                found.extend(missing);
+                node = previous;
+            }
+            found.reverse();
+            found
+        })
+    }
+}
+
+/// An explanation, and the events it speaks of.
+#[derive(Default)]
+pub(super) struct Why {
+    pub text: String,
+    pub speaks_of: Vec<usize>,
+    /// Whether it says that other orderings would have helped.
+    pub blames_an_ordering: bool,
+}
+
+/// What makes up for what is missing.
+fn cure_of(picture: &Picture, missing: &[Missing]) -> Cure {
+    let mut cure = Cure::default();
+    let mut strengthen = |event: usize, own: Ordering, order: Ordering| match cure
+        .orders
+        .iter_mut()
+        .find(|(other, _)| *other == event)
+    {
+        Some((_, mine)) => *mine = join(*mine, order),
+        None => cure.orders.push((event, join(own, order))),
+    };
+    for missing in missing {
+        let store = stored(&picture.events[missing.store].op);
+        if let Some((_, own)) = store.filter(|_| missing.release) {
+            strengthen(missing.store, own, Release);
+        }
+        let load = loaded(&picture.events[missing.load].op);
+        if let Some((_, own)) = load.filter(|_| missing.acquire) {
+            strengthen(missing.load, own, Acquire);
+        }
+    }
+    cure
+}
+
+/// What would have helped, found by trying.
+fn tried(picture: &Picture, goal: Goal) -> Option<(String, Vec<usize>)> {
+    let cure = picture.cure(goal)?;
+    let words = capital(picture.words(&cure));
+    let forbids = picture.helps(&cure, Goal::Forbidden);
+    let text = match goal {
+        Goal::Ordered(..) if !forbids => format!("{words} would order the two."),
+        _ => format!("{words} would have made this execution impossible."),
+    };
+    Some((text, Picture::speaks_of(&cure)))
+}
+
+fn sentence(picture: &Picture, missing: &Missing) -> String {
+    let Missing {
+        store,
+        load,
+        release,
+        acquire,
+    } = *missing;
+    let order = |index: usize, load: bool| {
+        let op = &picture.events[index].op;
+        let (_, order) =
+            if load { loaded(op) } else { stored(op) }.expect("an edge joins a store and a load");
+        format!("{order:?}")
+    };
+    let (from, to) = (picture.step(store), picture.step(load));
+    let thread = picture.thread(picture.events[store].thread);
+    // Advice for those who write with fences.
+    let fences = || {
+        let mut ops = picture.events.iter().map(|event| &event.op);
+        ops.any(|op| matches!(op, Op::Fence(_)))
+    };
+    let or_a_fence = |order: &str, side: &str| {
+        if fences() {
+            format!(", or a fence({order}) right {side} it")
+        } else {
+            String::new()
+        }
+    };
+    match (release, acquire) {
+        (true, false) => format!(
+            "{to} read what {from} stored, but {from} is {}: it publishes nothing that {thread} did before it. \
+             It needs Release{}.",
+            order(store, false),
+            or_a_fence("Release", "before")
+        ),
+        (false, true) => format!(
+            "{to} read what {from} released, but {to} is {}: it sees nothing that {thread} did before. It needs \
+             Acquire{}.",
+            order(load, true),
+            or_a_fence("Acquire", "after")
+        ),
+        _ => format!(
+            "{to} read what {from} stored, but {from} is {} and {to} is {}: it takes a Release store that is read by \
+             an Acquire load to order what stands before the one before what stands after the other.",
+            order(store, false),
+            order(load, true)
+        ),
+    }
+}
+
+/// What is missing, and which step needs two things.
+fn sentences(picture: &Picture, missing: &[Missing]) -> String {
+    let missed = missing
+        .iter()
+        .map(|missing| capital(sentence(picture, missing)));
+    let cure = cure_of(picture, missing);
+    let both = cure.orders.iter().filter(|(_, order)| *order == AcqRel);
+    let both = both.map(|&(event, _)| format!("So {} needs AcqRel.", picture.step(event)));
+    missed.chain(both).collect::<Vec<_>>().join(" ")
+}
+
+fn capital(text: impl Into<String>) -> String {
+    let text = text.into();
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}

@@ -1,0 +1,129 @@
+//! Two accesses that nothing orders, or that overlap.
+
+use super::*;
+
+/// Two accesses to one cell that nothing orders; the later one is the last event.
+pub(in super::super) fn race(picture: &Picture, record: &Record) -> Why {
+    let last = picture.events.len() - 1;
+    let failing = &picture.events[last];
+    let object = record.objects.get(failing.object as usize);
+    let rivals: Vec<usize> = (0..last)
+        .rev()
+        .filter(|&index| {
+            let event = &picture.events[index];
+            event.object == failing.object
+                && event.thread != failing.thread
+                && conflict(&event.op, &failing.op)
+        })
+        .collect();
+    // Initialisation has no event of its own: it comes right before its thread's next one.
+    let initialisation = object
+        .filter(|object| object.creator != failing.thread)
+        .and_then(|object| {
+            (object.born..last).find(|&index| picture.events[index].thread == object.creator)
+        });
+    // If everything is ordered, some load must have read an older store of the same value.
+    let found = [Policy::Latest, Policy::Oldest]
+        .into_iter()
+        .find_map(|policy| {
+            let graph = Graph::new(record, &picture.events, policy);
+            let unordered = |&index: &usize| match picture.happens_before(index, last) {
+                Some(ordered) => !ordered,
+                None => graph
+                    .missing(index, last)
+                    .is_none_or(|missing| !missing.is_empty()),
+            };
+            let rival = rivals
+                .iter()
+                .copied()
+                .find(unordered)
+                .map(|rival| (rival, false));
+            let rival = rival.or_else(|| {
+                initialisation
+                    .filter(|next| unordered(next))
+                    .map(|next| (next, true))
+            })?;
+            Some((rival, graph))
+        });
+    let Some(((from, initialises), graph)) = found else {
+        let text = "Another access to the same memory is not ordered before this one.".to_owned();
+        return Why {
+            text,
+            ..Why::default()
+        };
+    };
+    let other = picture.thread(picture.events[from].thread);
+    let opening = if initialises {
+        let created = object.expect("it was initialised").created;
+        format!(
+            "{} touches what {other} has initialised at {}:{}, and nothing orders that initialisation before it.",
+            capital(picture.step(last)),
+            created.file().rsplit('/').next().unwrap_or_default(),
+            created.line()
+        )
+    } else {
+        let what = match picture.events[from].op {
+            Op::CellRead => "read",
+            Op::CellWrite => "write",
+            Op::Exclusive("drop") => "drop",
+            _ => "access",
+        };
+        format!(
+            "{} races with {}: nothing orders {other}'s {what} before it.",
+            capital(picture.step(last)),
+            picture.step(from)
+        )
+    };
+    let mut speaks_of = vec![from];
+    let goal = Goal::Ordered(from, last);
+    let missing = graph.missing(from, last).unwrap_or_default();
+    let mut blames_an_ordering = true;
+    let closing = if !missing.is_empty() && picture.helps(&cure_of(picture, &missing), goal) {
+        let ends = missing
+            .iter()
+            .flat_map(|missing| [missing.store, missing.load]);
+        speaks_of.extend(ends);
+        sentences(picture, &missing)
+    } else if let Some((text, events)) = overlooked(picture, goal).or_else(|| tried(picture, goal))
+    {
+        speaks_of.extend(events);
+        text
+    } else {
+        blames_an_ordering = false;
+        "No ordering can help; the two must be kept apart.".to_owned()
+    };
+    Why {
+        text: format!("{opening} {closing}"),
+        speaks_of,
+        blames_an_ordering,
+    }
+}
+
+/// Two accesses to one cell at the same time; the later one is the last event.
+pub(in super::super) fn overlap(picture: &Picture, why: &str) -> Why {
+    let last = picture.events.len() - 1;
+    let failing = &picture.events[last];
+    let inside = (0..last).rev().find(|&index| {
+        let event = &picture.events[index];
+        event.object == failing.object
+            && event.thread != failing.thread
+            && conflict(&event.op, &failing.op)
+    });
+    let Some(inside) = inside else {
+        return Why {
+            text: why.to_owned(),
+            ..Why::default()
+        };
+    };
+    let text = format!(
+        "{} begins while {} is still inside {}. {why}",
+        capital(picture.step(last)),
+        picture.thread(picture.events[inside].thread),
+        picture.step(inside)
+    );
+    Why {
+        text,
+        speaks_of: vec![inside],
+        ..Why::default()
+    }
+}

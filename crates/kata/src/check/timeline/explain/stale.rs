@@ -1,0 +1,163 @@
+//! Loads that returned an old value.
+
+use super::*;
+
+/// The last load that returned an old value, and the newest store that it has overlooked.
+pub(super) fn last_stale(picture: &Picture) -> Option<(usize, usize)> {
+    let loads = (0..picture.events.len()).rev();
+    loads
+        .into_iter()
+        .find_map(|load| Some((load, picture.overlooked(load).pop()?)))
+}
+
+/// The last load that did not return what was stored last although it overlooked nothing, and that store.
+pub(super) fn last_overtaken(picture: &Picture) -> Option<(usize, usize)> {
+    let events = &picture.events;
+    (0..events.len()).rev().find_map(|load| {
+        let event = &events[load];
+        let (Op::Load { value: Some(_), .. }, Some(source)) = (&event.op, event.trace.source)
+        else {
+            return None;
+        };
+        let store = (0..load).rev().find(|&index| {
+            events[index].object == event.object && events[index].trace.store.is_some()
+        })?;
+        (events[store].trace.store != Some(source)).then_some((load, store))
+    })
+}
+
+/// The last load that returned an old value, and why it could.
+pub(in super::super) fn stale(picture: &Picture, record: &Record) -> Option<Why> {
+    let events = &picture.events;
+    let stale = last_stale(picture);
+    let (load, store) = stale.or_else(|| last_overtaken(picture))?;
+    let goal = Goal::Forbidden;
+    let mut speaks_of = vec![load, store];
+    let opening = if stale.is_none() {
+        let source = events[load].trace.source;
+        let read = (0..load).find(|&index| events[index].trace.store == source)?;
+        speaks_of.push(read);
+        format!(
+            "{} returned what {} stored although {} had stored something else by then: nothing orders the two stores, so \
+             whichever comes last in the modification order of {} stays.",
+            capital(picture.step(load)),
+            picture.step(read),
+            picture.step(store),
+            picture.name(events[load].object)
+        )
+    } else {
+        format!(
+            "{} returned an old value although {} had stored a newer one: nothing orders {} before {}.",
+            capital(picture.step(load)),
+            picture.step(store),
+            picture.step(store),
+            picture.step(load)
+        )
+    };
+    let graph = Graph::new(record, events, Policy::Latest);
+    let missing = graph.missing(store, load).unwrap_or_default();
+    let closing = if !missing.is_empty() && picture.helps(&cure_of(picture, &missing), goal) {
+        let ends = missing
+            .iter()
+            .flat_map(|missing| [missing.store, missing.load]);
+        speaks_of.extend(ends);
+        sentences(picture, &missing)
+    } else {
+        let found = store_buffering(picture, load, store, goal).or_else(|| tried(picture, goal));
+        let (text, events) = found?;
+        speaks_of.extend(events);
+        text
+    };
+    Some(Why {
+        text: format!("{opening} {closing}"),
+        speaks_of,
+        blames_an_ordering: true,
+    })
+}
+
+/// A load that missed a store of another thread because both threads store first and then look: two accesses that no chain
+/// of reads joins are kept apart by an older value that should not have been read.
+pub(super) fn overlooked(picture: &Picture, goal: Goal) -> Option<(String, Vec<usize>)> {
+    let loads = (0..picture.events.len()).rev();
+    let mut missed = loads.flat_map(|load| {
+        let stores = picture.overlooked(load).into_iter();
+        stores.map(move |store| (load, store))
+    });
+    missed.find_map(|(load, store)| {
+        let (text, mut events) = store_buffering(picture, load, store, goal)?;
+        let opening = format!(
+            "{} returned an old value although {} had stored a newer one.",
+            capital(picture.step(load)),
+            picture.step(store)
+        );
+        events.extend([load, store]);
+        Some((format!("{opening} {text}"), events))
+    })
+}
+
+/// A store followed by a load of something else, in both threads: only a full fence in each keeps their order.
+pub(super) fn store_buffering(
+    picture: &Picture,
+    load: usize,
+    store: usize,
+    goal: Goal,
+) -> Option<(String, Vec<usize>)> {
+    let events = &picture.events;
+    let thread = events[load].thread;
+    let own = (0..load).rev().find(|&index| {
+        events[index].thread == thread
+            && events[index].object != events[load].object
+            && stored(&events[index].op).is_some()
+    })?;
+    let full_fence = |from: usize, to: usize, thread: usize| {
+        (from..to).any(|index| {
+            events[index].thread == thread && matches!(events[index].op, Op::Fence(SeqCst))
+        })
+    };
+    let sequential = |index: usize| seq_cst(&events[index].op);
+    let other = events[store].thread;
+    let theirs = (store + 1..events.len()).find(|&index| {
+        events[index].thread == other
+            && events[index].object == events[own].object
+            && loaded(&events[index].op).is_some()
+    });
+    let mut lacking = Vec::new();
+    if !(full_fence(own, load, thread) || sequential(own) && sequential(load)) {
+        lacking.push((own, load));
+    }
+    if let Some(theirs) = theirs
+        && !(full_fence(store, theirs, other) || sequential(store) && sequential(theirs))
+    {
+        lacking.push((store, theirs));
+    }
+    let fences = Cure {
+        fences: lacking.iter().map(|&(store, _)| store).collect(),
+        ..Cure::default()
+    };
+    let accesses = lacking.iter().flat_map(|&(store, load)| [store, load]);
+    let orders = Cure {
+        orders: accesses.map(|access| (access, SeqCst)).collect(),
+        ..Cure::default()
+    };
+    let what = match [&fences, &orders].map(|cure| picture.helps(cure, goal)) {
+        _ if lacking.is_empty() => return None,
+        [true, true] => "A fence(SeqCst), or SeqCst on the store and on the load, is missing",
+        [true, false] => "A fence(SeqCst) is missing",
+        [false, true] => "SeqCst on the store and on the load is missing",
+        [false, false] => return None,
+    };
+    let places = lacking.iter().map(|&(store, load)| {
+        format!(
+            "{} between {} and {}",
+            picture.thread(events[store].thread),
+            picture.step(store),
+            picture.step(load)
+        )
+    });
+    let text = format!(
+        "A store followed by a load of something else may take effect in the other order (store buffering), and \
+         Release and Acquire do not prevent it. {what} in {}.",
+        places.collect::<Vec<_>>().join(" and in ")
+    );
+    Some((text, [Some(own), theirs].into_iter().flatten().collect()))
+}
