@@ -193,7 +193,99 @@ const CLAIMS: &[(&str, Claim)] = &[
     ("overwrite/forgets_what_was_there", |report| {
         says(report, &["1 block of 8 bytes"])
     }),
+    // Six ways to spoil a seqlock: each has its own pair and its own remedy.
+    ("seqlock/writer's_fence_missing", |report| {
+        let store = step(report, "high.store(1, Relaxed)");
+        let what = format!("step {} is Relaxed: it publishes nothing", store.step);
+        says(
+            report,
+            &[
+                &what,
+                "It needs Release, or a fence(Release) right before it.",
+            ],
+        );
+    }),
+    ("seqlock/AcqRel_swap_for_the_writer's_fence", |report| {
+        let store = step(report, "high.store(1, Relaxed)");
+        let swap = step(report, "sequence.swap(1, AcqRel) → 0");
+        let what = format!("step {} is Relaxed: it publishes nothing", store.step);
+        let missed = format!("nothing orders step {} before", swap.step);
+        says(
+            report,
+            &[&missed, &what, "a fence(Release) right before it."],
+        );
+    }),
+    ("seqlock/reader's_fence_missing", |report| {
+        let load = step(report, "high.load(Relaxed) → 1");
+        let what = format!("step {} is Relaxed: it sees nothing", load.step);
+        says(
+            report,
+            &[
+                &what,
+                "It needs Acquire, or a fence(Acquire) right after it.",
+            ],
+        );
+    }),
+    ("seqlock/reader's_fence_too_late", |report| {
+        let load = step(report, "high.load(Relaxed) → 1");
+        let what = format!("Acquire in step {} would have made", load.step);
+        says(report, &[&what]);
+    }),
+    ("seqlock/closing_store_Relaxed", |report| {
+        let store = step(report, "sequence.store(2, Relaxed)");
+        let what = format!("step {} is Relaxed: it publishes nothing", store.step);
+        says(report, &[&what, "It needs Release"]);
+    }),
+    ("seqlock/opening_load_Relaxed", |report| {
+        let load = step(report, "sequence.load(Relaxed) → 2");
+        let first = report.steps.iter().find(|step| step.text == load.text);
+        let what = format!("Acquire in step {} would", first.expect("it is there").step);
+        says(report, &[&what]);
+    }),
+    ("fences/release_fence_too_early", |report| {
+        let store = step(report, "ready.store(1, Relaxed)");
+        let what = format!("step {} is Relaxed: it publishes nothing", store.step);
+        says(report, &[&what, "or a fence(Release) right before it."]);
+    }),
+    ("sleeper/AcqRel_fences", |report| {
+        step(report, "ready.load(Relaxed) → false (the initial one)");
+        says(
+            report,
+            &[
+                "nobody ever unparks it",
+                "returned an old value",
+                "a fence(SeqCst) as step",
+            ],
+        );
+    }),
+    ("look_by_addition/store_Relaxed", |report| {
+        step(report, "y.fetch_add(10, Relaxed) → 0 (the initial one)");
+        says(report, &["returned an old value", "It needs Release."]);
+    }),
+    ("SB/read-modify-writes_of_two_words", |report| {
+        says(
+            report,
+            &[
+                "a fence(SeqCst) in main between",
+                "a fence(SeqCst) in t1 between",
+            ],
+        )
+    }),
+    // What fails with everything SeqCst as well is not the fault of an ordering.
+    ("ticket_lock/ticket_by_load_and_store", no_ordering),
+    ("hazard_pointer/no_second_look", no_ordering),
+    ("free_list/index_alone", no_ordering),
+    ("future/no_waker_kept", no_ordering),
+    ("take_and_free/in_two_steps,_canary", no_ordering),
 ];
+
+/// Nothing is said of orderings that would help.
+#[cfg(feature = "loom")]
+fn no_ordering(report: &Report) {
+    for advice in ["needs", "is missing", "would have made", "would order"] {
+        assert!(!report.why.contains(advice), "it advises something");
+    }
+}
 
 #[cfg(not(feature = "loom"))]
 const CLAIMS: &[(&str, Claim)] = &[

@@ -2,8 +2,8 @@
 
 use crate::child::Engine;
 use crate::programs::blocking::{
-    Again, Exchange, consumers, increment, late_token, letter_beside_a_token, park,
-    token_for_a_yielding_thread, two_locks, wake_up,
+    Again, Exchange, consumers, increment, late_token, letter_beside_a_token, limited_wait, park,
+    sleeper, token_for_a_yielding_thread, two_locks, wake_up,
 };
 use crate::programs::exclusion::{
     Entry, Take, Ticket, baton, dekker, peterson, silent_spin_lock, spin_lock, ticket_lock,
@@ -14,9 +14,10 @@ use crate::programs::futures::{
 };
 use crate::programs::heap::{Guarded, Plain, Watched, drop_after_use, overwrite, take, treiber};
 use crate::programs::memory::{
-    Independent, Link, SeqLock, Side, coherence, coherence_of_two, fence_pair, hidden_load,
-    independent_reads, load_buffering, message_passing, publication, release_sequence, seqlock,
-    store_buffering, two_and_two_writes, write_to_read_causality,
+    Independent, Link, SeqLock, Side, coherence, coherence_of_two, fence_pair, fence_too_early,
+    hidden_load, independent_reads, load_buffering, look_by_addition, message_passing,
+    modifications_as_fences, overwritten_release, publication, release_sequence, seqlock,
+    store_beside_swap, store_buffering, two_and_two_writes, write_to_read_causality,
 };
 use crate::programs::structures::{
     Deque, Hazard, Ring, chase_lev, free_list, hazard_pointer, michael_scott, reference_count,
@@ -269,6 +270,7 @@ fn litmus() -> Vec<Row> {
     const DISAGREE: &str = "the readers disagree";
     const TORN: &str = "a torn read was validated";
     const OLDER: &str = "the second read is older";
+    const OVERLOOKED: &str = "the addition has overlooked the store";
     let sb = store_buffering;
     let iriw = independent_reads;
     vec![
@@ -328,6 +330,17 @@ fn litmus() -> Vec<Row> {
         weak("seqlock", "reader's fence missing", seqlock(SeqLock { reader_fence: false, ..SeqLock::RIGHT }), TORN),
         weak("seqlock", "closing store Relaxed", seqlock(SeqLock { close: Relaxed, ..SeqLock::RIGHT }), TORN),
         weak("seqlock", "opening load Relaxed", seqlock(SeqLock { open: Relaxed, ..SeqLock::RIGHT }), TORN),
+        weak("seqlock", "AcqRel swap for the writer's fence", seqlock(SeqLock { writer_fence: false, swap: true, ..SeqLock::RIGHT }), TORN),
+        weak("seqlock", "reader's fence too late", seqlock(SeqLock { late: true, ..SeqLock::RIGHT }), TORN),
+        weak("fences", "release fence too early", fence_too_early(), RACE),
+        right("overwritten", "Release, twice", overwritten_release(Release)),
+        weak("overwritten", "by a Relaxed store", overwritten_release(Relaxed), RACE),
+        right("store beside swap", "", store_beside_swap()).bare_loom(Rejected("the store is lost")),
+        right("look by addition", "Release, Acquire", look_by_addition(Release, Acquire)),
+        weak("look by addition", "store Relaxed", look_by_addition(Relaxed, Acquire), OVERLOOKED).bare_loom(Accepted),
+        weak("look by addition", "load Relaxed", look_by_addition(Release, Relaxed), OVERLOOKED).bare_loom(Accepted),
+        right("SB", "a read-modify-write of one word", modifications_as_fences(true)),
+        weak("SB", "read-modify-writes of two words", modifications_as_fences(false), MISSED),
         right("publication", "Release", publication(Release)),
         weak("publication", "Relaxed", publication(Relaxed), RACE),
     ]
@@ -455,6 +468,10 @@ fn waiting() -> Vec<Row> {
         right("park token", "the thread yields", token_for_a_yielding_thread()),
         right("park token", "flag Release", letter_beside_a_token(Release)),
         weak("park token", "flag Relaxed", letter_beside_a_token(Relaxed), RACE),
+        right("sleeper", "SeqCst fences", sleeper(SeqCst)),
+        weak("sleeper", "AcqRel fences", sleeper(AcqRel), DEADLOCK),
+        wrong("limited wait", "counts on the notification", limited_wait(true), "nobody has come in time").bare_loom(Accepted),
+        wrong("limited wait", "counts on its end", limited_wait(false), "somebody has come in time"),
         right("future", "waker kept with the look", oneshot(Keep::WithTheLook)).no_leaks(),
         wrong("future", "waker kept after the look", oneshot(Keep::AfterTheLook), DEADLOCK),
         wrong("future", "only the first waker kept", oneshot(Keep::TheFirst), DEADLOCK).bare_loom(Accepted).bare_shuttle(Accepted),

@@ -3,9 +3,11 @@
 use kata::cell::UnsafeCell;
 use kata::sync::atomic::{
     AtomicBool, AtomicUsize, Ordering, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+    fence,
 };
 use kata::sync::{Arc, Condvar, Mutex};
 use kata::thread;
+use std::time::Duration;
 
 /// One thread waits for a flag that another one sets, inside the lock or outside it.
 pub fn wake_up(inside: bool) -> impl Fn() {
@@ -281,5 +283,54 @@ pub fn letter_beside_a_token(flag: Ordering) -> impl Fn() {
             .letter
             .with(|letter| assert_eq!(unsafe { *letter }, 1));
         writer.join().unwrap();
+    }
+}
+
+/// A thread announces that it sleeps and looks, another one raises a flag and looks: SB, and who loses it sleeps for ever.
+pub fn sleeper(order: Ordering) -> impl Fn() {
+    move || {
+        let flags = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
+        let sleeper = {
+            let flags = flags.clone();
+            thread::spawn(move || {
+                let [asleep, ready] = &*flags;
+                asleep.store(true, Relaxed);
+                fence(order);
+                if !ready.load(Relaxed) {
+                    thread::park();
+                }
+            })
+        };
+        let [asleep, ready] = &*flags;
+        ready.store(true, Relaxed);
+        fence(order);
+        if asleep.load(Relaxed) {
+            sleeper.thread().unpark();
+        }
+        sleeper.join().unwrap();
+    }
+}
+
+/// A wait of limited time that counts on one of its two ends.
+pub fn limited_wait(notified: bool) -> impl Fn() {
+    move || {
+        let gate = Arc::new((Mutex::new(false), Condvar::new()));
+        let opener = {
+            let gate = gate.clone();
+            thread::spawn(move || {
+                *gate.0.lock().unwrap() = true;
+                gate.1.notify_one();
+            })
+        };
+        let open = gate.0.lock().unwrap();
+        if !*open {
+            let (open, ended) = gate.1.wait_timeout(open, Duration::from_secs(1)).unwrap();
+            if notified {
+                assert!(!ended.timed_out(), "nobody has come in time");
+            } else {
+                assert!(ended.timed_out() || !*open, "somebody has come in time");
+            }
+        }
+        opener.join().unwrap();
     }
 }

@@ -81,6 +81,102 @@ pub fn fence_pair([release, acquire]: [bool; 2]) -> impl Fn() {
     }
 }
 
+/// A release fence, then more to publish, and a relaxed store: the fence covers what stands before it and no more.
+pub fn fence_too_early() -> impl Fn() {
+    move || {
+        let message = Message::new();
+        let writer = {
+            let message = message.clone();
+            thread::spawn(move || {
+                fence(Release);
+                message.write();
+                message.ready.store(1, Relaxed);
+            })
+        };
+        if message.ready.load(Relaxed) == 1 {
+            fence(Acquire);
+            message.check();
+        }
+        writer.join().unwrap();
+    }
+}
+
+/// A message is published by a store that its own thread overwrites. A plain store is no part of a release sequence.
+pub fn overwritten_release(second: Ordering) -> impl Fn() {
+    move || {
+        let message = Message::new();
+        let writer = {
+            let message = message.clone();
+            thread::spawn(move || {
+                message.write();
+                message.ready.store(1, Release);
+                message.ready.store(2, second);
+            })
+        };
+        if message.ready.load(Acquire) == 2 {
+            message.check();
+        }
+        writer.join().unwrap();
+    }
+}
+
+/// A store beside a swap: if the swap has not seen the store, the store comes later and stays.
+pub fn store_beside_swap() -> impl Fn() {
+    move || {
+        let pair = Pair::new();
+        let other = {
+            let pair = pair.clone();
+            thread::spawn(move || pair.x.store(1, Relaxed))
+        };
+        let seen = pair.x.swap(2, Relaxed);
+        other.join().unwrap();
+        let left = pair.x.load(Relaxed);
+        assert!(seen == 1 || left == 1, "the store is lost");
+    }
+}
+
+/// MP whose reader looks by a read-modify-write, which may come before an older store in modification order.
+pub fn look_by_addition(raise: Ordering, look: Ordering) -> impl Fn() {
+    move || {
+        let pair = Pair::new();
+        let writer = {
+            let pair = pair.clone();
+            thread::spawn(move || {
+                pair.y.store(1, Relaxed);
+                pair.x.store(2, raise);
+            })
+        };
+        let raised = pair.x.load(look);
+        let before = pair.y.fetch_add(10, Relaxed);
+        assert!(
+            raised == 0 || before == 1,
+            "the addition has overlooked the store"
+        );
+        writer.join().unwrap();
+    }
+}
+
+/// SB with a SeqCst read-modify-write between the store and the look, of one word or of two that nothing connects.
+pub fn modifications_as_fences(one_word: bool) -> impl Fn() {
+    move || {
+        let pair = Pair::new();
+        let words = Arc::new([AtomicUsize::new(0), AtomicUsize::new(0)]);
+        let other = {
+            let (pair, words) = (pair.clone(), words.clone());
+            thread::spawn(move || {
+                pair.y.store(1, Relaxed);
+                words[usize::from(!one_word)].fetch_add(1, SeqCst);
+                pair.x.load(Relaxed)
+            })
+        };
+        pair.x.store(1, Relaxed);
+        words[0].fetch_add(1, SeqCst);
+        let y = pair.y.load(Relaxed);
+        let x = other.join().unwrap();
+        assert!(x + y > 0, "each has missed the other's store");
+    }
+}
+
 /// What the middle thread of [`release_sequence`] does to the flag.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Link {
@@ -427,6 +523,10 @@ pub struct SeqLock {
     pub close: Ordering,
     pub open: Ordering,
     pub reader_fence: bool,
+    /// The reader's fence stands behind the second look.
+    pub late: bool,
+    /// The writer begins by an AcqRel swap.
+    pub swap: bool,
 }
 
 impl SeqLock {
@@ -435,6 +535,8 @@ impl SeqLock {
         close: Release,
         open: Acquire,
         reader_fence: true,
+        late: false,
+        swap: false,
     };
 }
 
@@ -454,7 +556,11 @@ pub fn seqlock(parts: SeqLock) -> impl Fn() {
         let writer = {
             let guarded = guarded.clone();
             thread::spawn(move || {
-                guarded.sequence.store(1, Relaxed);
+                if parts.swap {
+                    guarded.sequence.swap(1, AcqRel);
+                } else {
+                    guarded.sequence.store(1, Relaxed);
+                }
                 if parts.writer_fence {
                     fence(Release);
                 }
@@ -466,10 +572,14 @@ pub fn seqlock(parts: SeqLock) -> impl Fn() {
         let before = guarded.sequence.load(parts.open);
         if before.is_multiple_of(2) {
             let value = (guarded.low.load(Relaxed), guarded.high.load(Relaxed));
-            if parts.reader_fence {
+            if parts.reader_fence && !parts.late {
                 fence(Acquire);
             }
-            if guarded.sequence.load(Relaxed) == before {
+            let same = guarded.sequence.load(Relaxed) == before;
+            if parts.late {
+                fence(Acquire);
+            }
+            if same {
                 let expected = before / 2;
                 assert_eq!(value, (expected, expected), "a torn read was validated");
             }
