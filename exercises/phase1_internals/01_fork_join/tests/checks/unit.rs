@@ -134,6 +134,32 @@ fn a_panic_of_one_call_reaches_the_caller(
 const A_WHILE: usize = 20_000;
 
 #[test]
+fn a_panic_beside_the_caller_reaches_the_caller() {
+    let caller = thread::current().id();
+    // A caller that is quicker than its workers does everything itself.
+    let panic = (0..100).find_map(|_| {
+        let at_work = AtomicUsize::new(0);
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            par_map(&[0, 1], 2, |&number| {
+                at_work.fetch_add(1, Relaxed);
+                for _ in 0..A_WHILE {
+                    if at_work.load(Relaxed) == 2 {
+                        break;
+                    }
+                    thread::yield_now();
+                }
+                if thread::current().id() != caller {
+                    trouble(number);
+                }
+            })
+        }));
+        outcome.err()
+    });
+    let panic = panic.expect("of two workers one has done all the work, a hundred times");
+    assert!(number(&*panic) < 2, "a panic that never happened");
+}
+
+#[test]
 fn a_panic_waits_for_the_other_calls() {
     // Never freed: whoever is not waited for goes on using it.
     let still_at_work: &'static AtomicUsize = Box::leak(Box::new(AtomicUsize::new(0)));
