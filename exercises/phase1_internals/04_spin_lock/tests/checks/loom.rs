@@ -4,7 +4,7 @@
 //! last one wrote. A missing Acquire or Release shows here and nowhere else: x86 hides it, shuttle does not model it.
 //! Does not decide how the lock fares among many threads, whether it is fair, or how long a waiter waits.
 
-use kata::check::{Pairs, cell_count, exhaustive, rmw_count, steps};
+use kata::check::{Exhaustive, Pairs, cell_count, exhaustive, rmw_count, steps};
 use kata::sync::Arc;
 use kata::thread;
 use spin_lock::SpinLock;
@@ -161,6 +161,21 @@ fn lock_and_try_lock_keep_each_other_out() {
                 "{owners} owners advanced the pair, one at a time: an update was lost"
             );
         });
+}
+
+#[test]
+fn a_thread_that_locks_twice_waits_for_itself() {
+    let twice = Exhaustive::new().explore(|| {
+        let lock = SpinLock::new(0);
+        std::mem::forget(lock.lock());
+        std::mem::forget(lock.lock());
+    });
+    assert!(
+        twice.is_err(),
+        "a thread that held the lock has got it once more: it has two `&mut` to the same value, and may change under the \
+         one what it has borrowed through the other"
+    );
+    exhaustive(|| drop(SpinLock::new(0).lock()));
 }
 
 #[test]
