@@ -130,8 +130,6 @@ pub(crate) struct Object {
     /// How many events had happened before it was created.
     pub born: usize,
     pub what: &'static str,
-    /// What an atomic was created with.
-    pub initial: Option<Value>,
     /// Where in memory it was when it was dropped.
     pub dropped_at: Option<usize>,
 }
@@ -243,10 +241,11 @@ pub(crate) fn abandon_execution() {
     crate::watch::stop();
 }
 
-/// Ends a run that has come to nothing.
+/// Ends a run that has come to nothing. It was none of the executions.
 #[cfg(feature = "loom")]
 pub(crate) fn leave_execution() {
     RUNNING.set(false);
+    RECORD.with_borrow_mut(|record| record.executions -= 1);
     crate::watch::leave();
 }
 
@@ -273,7 +272,7 @@ pub(crate) fn with<R>(read: impl FnOnce(&Record) -> R) -> R {
 }
 
 /// Registers an object and returns its number.
-pub(crate) fn object(what: &'static str, created: Site, initial: Option<Value>) -> u32 {
+pub(crate) fn object(what: &'static str, created: Site) -> u32 {
     if !running() {
         return NO_OBJECT;
     }
@@ -285,7 +284,6 @@ pub(crate) fn object(what: &'static str, created: Site, initial: Option<Value>) 
             creator,
             born,
             what,
-            initial,
             dropped_at: None,
         });
         (record.objects.len() - 1) as u32

@@ -8,7 +8,7 @@
 //! profile and shape.
 #![cfg(feature = "loom")]
 
-use kata::check::cpp20::random::{PROFILES, Profile, Random, program};
+use kata::check::cpp20::random::{PROFILES, Profile, Random, program, setting};
 use kata::check::cpp20::{Cycles, Model, Op, Outcome, Program, Total, Value};
 use kata::check::{Exhaustive, Extent};
 use kata::sync::atomic::{AtomicU32, Ordering::Relaxed, fence};
@@ -78,32 +78,14 @@ fn run(ops: &[Op], locations: &Locations, registers: &mut Registers) {
     }
 }
 
-fn names(ops: &[Op], found: &mut BTreeSet<&'static str>) {
-    for op in ops {
-        match op {
-            Op::Load { location, .. }
-            | Op::Store { location, .. }
-            | Op::FetchAdd { location, .. }
-            | Op::CompareExchange { location, .. } => {
-                found.insert(location);
-            }
-            Op::When { then, .. } => names(then, found),
-            Op::Fence(_) => {}
-        }
-    }
-}
-
 /// The outcomes of the executions that an engine explores, how many those are, and whether they are all.
 fn explore(exhaustive: Exhaustive, program: &Program) -> (BTreeSet<Outcome>, usize, bool) {
     let outcomes = Arc::new(Mutex::new(BTreeSet::new()));
     let found = Arc::clone(&outcomes);
     let program = program.clone();
     let coverage = exhaustive.explore(move || {
-        let mut all = BTreeSet::new();
-        for thread in program.threads() {
-            names(&thread.ops, &mut all);
-        }
-        let locations: Locations = all
+        let locations: Locations = program
+            .locations()
             .into_iter()
             .map(|name| (name, AtomicU32::new(0)))
             .collect();
@@ -139,18 +121,6 @@ fn explore(exhaustive: Exhaustive, program: &Program) -> (BTreeSet<Outcome>, usi
         coverage.executions,
         coverage.extent == Extent::All,
     )
-}
-
-fn listing(program: &Program) -> String {
-    let threads = program.threads().iter().map(|thread| {
-        let ops: Vec<String> = thread.ops.iter().map(ToString::to_string).collect();
-        format!("{}: {}", thread.name, ops.join("; "))
-    });
-    threads.collect::<Vec<_>>().join("\n")
-}
-
-fn setting(name: &str, otherwise: usize) -> usize {
-    std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
 }
 
 /// What was compared.
@@ -218,8 +188,7 @@ fn one(
     let said = || {
         format!(
             "seed {seed}, {}, program {number}\n{}",
-            profile.name,
-            listing(program)
+            profile.name, program
         )
     };
     let beyond: Vec<_> = found.difference(&allowed).collect();

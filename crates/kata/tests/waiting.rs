@@ -9,7 +9,7 @@
 //! tries others.
 #![cfg(feature = "loom")]
 
-use kata::check::cpp20::random::Random;
+use kata::check::cpp20::random::{Random, setting};
 use kata::check::{Exhaustive, Extent};
 use kata::sync::atomic::{
     AtomicBool, AtomicU32, Ordering, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
@@ -169,10 +169,6 @@ fn explore(exhaustive: Exhaustive, program: &Program) -> (BTreeSet<Vec<u32>>, us
     let coverage = coverage.unwrap_or_else(|report| panic!("{}", report.text));
     let outcomes = outcomes.lock().unwrap().clone();
     (outcomes, coverage.executions, coverage.extent)
-}
-
-fn setting(name: &str, otherwise: usize) -> usize {
-    std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
 }
 
 #[test]

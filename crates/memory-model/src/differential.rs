@@ -6,23 +6,11 @@
 //! so many of each profile and shape.
 
 use super::program::{Op, Program, fetch_add, store};
-use super::random::{PROFILES, Profile, Random, THREADS, program};
+use super::random::{PROFILES, Profile, Random, THREADS, program, setting};
 use super::{Cycles, EventId, Graph, Kind, Model, Remedy, Total, execution};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
-
-fn listing(program: &Program) -> String {
-    let threads = program.threads().iter().map(|thread| {
-        let ops: Vec<String> = thread.ops.iter().map(ToString::to_string).collect();
-        format!("{}: {}", thread.name, ops.join("; "))
-    });
-    threads.collect::<Vec<_>>().join("\n")
-}
-
-fn setting(name: &str, otherwise: usize) -> usize {
-    std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
-}
 
 const RC11: Model = Model {
     total: Total::Rc11,
@@ -62,7 +50,7 @@ fn compare(profile: &Profile, threads: usize, most: usize, programs: usize) -> (
                 seen.insert(graph.key()),
                 "an execution was explored twice: seed {seed}, {}, program {number}\n{}",
                 profile.name,
-                listing(&program)
+                program
             );
         });
         if candidates == CANDIDATES {
@@ -75,7 +63,7 @@ fn compare(profile: &Profile, threads: usize, most: usize, programs: usize) -> (
             found.executions,
             found.outcomes.difference(&outcomes).collect::<Vec<_>>(),
             outcomes.difference(&found.outcomes).collect::<Vec<_>>(),
-            listing(&program)
+            program
         );
         compared += 1;
         executions += found.executions;
@@ -230,7 +218,7 @@ fn differential_remedies() {
                         strong.explore(1_000_000, |_, _| {}).executions,
                         "{}, program {number}, operations {left} and {right}, {what:?}\n{}",
                         profile.name,
-                        listing(&program)
+                        program
                     );
                     tried += 1;
                     forbidden += graphs.len() - remain;

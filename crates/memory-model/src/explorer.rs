@@ -35,6 +35,16 @@ enum Next {
 }
 
 impl Program {
+    /// The locations that it accesses.
+    #[must_use]
+    pub fn locations(&self) -> BTreeSet<&'static str> {
+        let mut locations = BTreeSet::new();
+        for thread in self.threads() {
+            collect_locations(&thread.ops, &mut locations);
+        }
+        locations
+    }
+
     /// Visits each execution that RC11 allows once, at most `budget` of them.
     ///
     /// The work is proportional to the number of executions and of dead ends, times a polynomial in the number of events.
@@ -46,11 +56,7 @@ impl Program {
         if let Some(misfit) = self.misfit() {
             panic!("{misfit}");
         }
-        let mut locations = BTreeSet::new();
-        for thread in self.threads() {
-            collect_locations(&thread.ops, &mut locations);
-        }
-        let locations: Vec<&'static str> = locations.into_iter().collect();
+        let locations: Vec<&'static str> = self.locations().into_iter().collect();
         let mut found = Exploration {
             complete: true,
             ..Exploration::default()

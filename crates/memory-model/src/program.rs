@@ -282,6 +282,18 @@ pub struct Program {
     threads: Vec<Thread>,
 }
 
+impl fmt::Display for Program {
+    /// A line a thread.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, thread) in self.threads.iter().enumerate() {
+            let ops: Vec<String> = thread.ops.iter().map(ToString::to_string).collect();
+            let line = if number > 0 { "\n" } else { "" };
+            write!(formatter, "{line}{}: {}", thread.name, ops.join("; "))?;
+        }
+        Ok(())
+    }
+}
+
 /// A program with one ordering that is one step weaker than in another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Weaker {

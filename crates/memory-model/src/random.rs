@@ -57,6 +57,15 @@ pub const PROFILES: [Profile; 4] = [
     },
 ];
 
+/// A number from the environment, such as a seed.
+///
+/// # Panics
+/// If something else stands there.
+#[must_use]
+pub fn setting(name: &str, otherwise: usize) -> usize {
+    std::env::var(name).map_or(otherwise, |text| text.parse().expect("a number"))
+}
+
 /// Sebastiano Vigna's SplitMix64: small, and the same on every machine.
 #[derive(Clone, Debug)]
 pub struct Random(pub u64);

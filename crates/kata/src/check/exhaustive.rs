@@ -1,4 +1,4 @@
-//! Every execution of a small program that the memory model allows, within a bound on preemptions: loom.
+//! Every execution of a small program that the memory model allows; where there are too many, those within a bound.
 
 use super::explore;
 use super::report::{Report, Test};
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Explores all executions of `model` with at most three preemptions. See [`Exhaustive`].
+/// Explores all executions of `model`; where there are too many, those with at most three preemptions. See [`Exhaustive`].
 ///
 /// # Panics
 /// If an execution fails. The picture of the first one that does goes to stderr.
@@ -32,10 +32,17 @@ pub struct Coverage {
 pub enum Extent {
     /// All executions that there are.
     All,
-    /// All executions within the bound on preemptions.
-    Preemptions,
-    /// As many executions within the bound on preemptions as were to be explored. There may be more.
-    Executions,
+    /// All executions within so many preemptions.
+    Preemptions(usize),
+    /// As many executions within so many preemptions as were to be explored. There may be more.
+    Executions(usize),
+}
+
+fn within(bound: usize) -> String {
+    match bound {
+        1 => "within 1 preemption".to_owned(),
+        many => format!("within {many} preemptions"),
+    }
 }
 
 impl std::fmt::Display for Coverage {
@@ -44,20 +51,27 @@ impl std::fmt::Display for Coverage {
             1 => "1 execution".to_owned(),
             many => format!("{many} executions"),
         };
-        let (name, which, within) = match self.extent {
-            Extent::All => ("verified", "all ", ""),
-            Extent::Preemptions => ("bounded", "", " within the bound on preemptions"),
-            Extent::Executions => ("bounded", "the first ", " within the bound on preemptions"),
-        };
-        write!(formatter, "{name}: {which}{executions}{within}")
+        match self.extent {
+            Extent::All => write!(formatter, "verified: all {executions}"),
+            Extent::Preemptions(bound) => {
+                write!(formatter, "bounded: {executions} {}", within(bound))
+            }
+            Extent::Executions(bound) => {
+                write!(
+                    formatter,
+                    "bounded: the first {executions} {}",
+                    within(bound)
+                )
+            }
+        }
     }
 }
 
 /// An exploration of all executions that C++20 allows, but for load buffering: a load never reads a store that comes later
 /// in program order.
 ///
-/// Models with a moderate number of executions are explored to the last one. Of others, all executions within a bound on
-/// preemptions are.
+/// Models with a moderate number of executions are explored to the last one. Of others, those within a bound on preemptions
+/// are, up to a number.
 ///
 /// # Memory ordering
 /// SeqCst is that of RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer, PLDI 2017), which is what compilers implement: the letter of
@@ -167,15 +181,10 @@ impl Exhaustive {
             test: test.name(),
             world: "loom",
             explored: {
-                let within = match record::pass().bound {
-                    None => String::new(),
-                    Some(1) => " within one preemption".to_owned(),
-                    Some(bound) => format!(" within {bound} preemptions"),
-                };
-                format!(
-                    "in execution {}{within} (of all that C++20 allows, without load buffering)",
-                    record::executions()
-                )
+                let within = record::pass().bound.map(within).unwrap_or_default();
+                let execution = format!("in execution {} {within}", record::executions());
+                let execution = execution.trim_end();
+                format!("{execution} (of all that C++20 allows, without load buffering)")
             },
             replay: test.command("loom"),
         };
@@ -210,9 +219,9 @@ impl Exhaustive {
         Ok(Coverage {
             executions: record::executions(),
             extent: if all {
-                Extent::Preemptions
+                Extent::Preemptions(self.preemptions)
             } else {
-                Extent::Executions
+                Extent::Executions(self.preemptions)
             },
         })
     }

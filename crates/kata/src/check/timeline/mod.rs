@@ -460,7 +460,7 @@ pub(crate) fn report(
             if strengthened {
                 why.text = NO_ORDERING.to_owned();
             } else if why.text.is_empty()
-                && let Some(stale) = explain::stale(&picture, record)
+                && let Some(stale) = explain::stale(&picture)
             {
                 why = stale;
             }

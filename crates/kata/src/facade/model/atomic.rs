@@ -41,7 +41,7 @@ impl<W: Word> Atomic<W> {
         let _aside = watch::aside();
         Self {
             raw: engine::Atomic::new(value),
-            tag: Tag::new(W::ATOMIC, Location::caller(), Some(super::value(value))),
+            tag: Tag::new(W::ATOMIC, Location::caller()),
             lent: std::cell::UnsafeCell::new(None),
         }
     }

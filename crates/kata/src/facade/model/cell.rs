@@ -17,7 +17,7 @@ impl<T> UnsafeCell<T> {
         let _aside = watch::aside();
         let site = Location::caller();
         Self {
-            tag: Tag::new("UnsafeCell", site, None),
+            tag: Tag::new("UnsafeCell", site),
             access: engine::Tracked::new(),
             value: std::cell::UnsafeCell::new(value),
         }

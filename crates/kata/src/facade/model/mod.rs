@@ -35,9 +35,9 @@ const ALIVE: u32 = 0x6B61_7461;
 const DEAD: u32 = 0xDEAD_0B1E;
 
 impl Tag {
-    fn new(what: &'static str, site: Site, initial: Option<Value>) -> Self {
+    fn new(what: &'static str, site: Site) -> Self {
         Self {
-            id: record::object(what, site, initial),
+            id: record::object(what, site),
             mark: ALIVE,
         }
     }

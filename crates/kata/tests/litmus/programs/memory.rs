@@ -81,18 +81,24 @@ pub fn fence_pair([release, acquire]: [bool; 2]) -> impl Fn() {
     }
 }
 
+/// Starts a thread on something shared.
+fn beside<S: Send + Sync + 'static, R: Send + 'static>(
+    shared: &Arc<S>,
+    body: impl FnOnce(&S) -> R + Send + 'static,
+) -> thread::JoinHandle<R> {
+    let shared = shared.clone();
+    thread::spawn(move || body(&shared))
+}
+
 /// A release fence, then more to publish, and a relaxed store: the fence covers what stands before it and no more.
 pub fn fence_too_early() -> impl Fn() {
     move || {
         let message = Message::new();
-        let writer = {
-            let message = message.clone();
-            thread::spawn(move || {
-                fence(Release);
-                message.write();
-                message.ready.store(1, Relaxed);
-            })
-        };
+        let writer = beside(&message, |message| {
+            fence(Release);
+            message.write();
+            message.ready.store(1, Relaxed);
+        });
         if message.ready.load(Relaxed) == 1 {
             fence(Acquire);
             message.check();
@@ -105,14 +111,11 @@ pub fn fence_too_early() -> impl Fn() {
 pub fn overwritten_release(second: Ordering) -> impl Fn() {
     move || {
         let message = Message::new();
-        let writer = {
-            let message = message.clone();
-            thread::spawn(move || {
-                message.write();
-                message.ready.store(1, Release);
-                message.ready.store(2, second);
-            })
-        };
+        let writer = beside(&message, move |message| {
+            message.write();
+            message.ready.store(1, Release);
+            message.ready.store(2, second);
+        });
         if message.ready.load(Acquire) == 2 {
             message.check();
         }
@@ -124,10 +127,7 @@ pub fn overwritten_release(second: Ordering) -> impl Fn() {
 pub fn store_beside_swap() -> impl Fn() {
     move || {
         let pair = Pair::new();
-        let other = {
-            let pair = pair.clone();
-            thread::spawn(move || pair.x.store(1, Relaxed))
-        };
+        let other = beside(&pair, |pair| pair.x.store(1, Relaxed));
         let seen = pair.x.swap(2, Relaxed);
         other.join().unwrap();
         let left = pair.x.load(Relaxed);
@@ -139,13 +139,10 @@ pub fn store_beside_swap() -> impl Fn() {
 pub fn look_by_addition(raise: Ordering, look: Ordering) -> impl Fn() {
     move || {
         let pair = Pair::new();
-        let writer = {
-            let pair = pair.clone();
-            thread::spawn(move || {
-                pair.y.store(1, Relaxed);
-                pair.x.store(2, raise);
-            })
-        };
+        let writer = beside(&pair, move |pair| {
+            pair.y.store(1, Relaxed);
+            pair.x.store(2, raise);
+        });
         let raised = pair.x.load(look);
         let before = pair.y.fetch_add(10, Relaxed);
         assert!(

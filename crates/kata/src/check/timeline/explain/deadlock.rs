@@ -17,7 +17,8 @@ pub(in super::super) fn deadlock(picture: &Picture) -> Why {
         };
         let sentence = match event.op {
             Op::Lock(_) => {
-                let holder = earlier(&|other| {
+                // Of several readers the last one may have let go, and another one not.
+                let takes = |other: &Event| {
                     other.object == event.object
                         && matches!(
                             other.op,
@@ -27,7 +28,17 @@ pub(in super::super) fn deadlock(picture: &Picture) -> Why {
                                     ..
                                 }
                         )
-                });
+                };
+                let holds = |index: &usize| {
+                    let taken = &events[*index];
+                    let gives_back = |later: &Event| {
+                        later.object == taken.object
+                            && later.thread == taken.thread
+                            && matches!(later.op, Op::Unlock)
+                    };
+                    takes(taken) && !events[*index..picture.performed].iter().any(gives_back)
+                };
+                let holder = (0..picture.performed).rev().find(holds);
                 match holder {
                     Some(holder) => {
                         speaks_of.push(holder);
@@ -120,7 +131,7 @@ pub(in super::super) fn deadlock(picture: &Picture) -> Why {
     let stale = last_stale(picture);
     let mut blames_an_ordering = false;
     if let Some((load, store)) = stale
-        && let Some((text, more)) = tried(picture, Goal::Forbidden)
+        && let Search::Found((text, more)) = tried(picture, Goal::Forbidden)
     {
         sentences.push(format!(
             "{} returned an old value although {} had stored a newer one. {text}",

@@ -26,7 +26,7 @@ pub(in super::super) fn freed(picture: &Picture, why: &str) -> Why {
     );
     let mut speaks_of = vec![dropped];
     let goal = Goal::Forbidden;
-    let reason = overlooked(picture, goal).or_else(|| tried(picture, goal));
+    let reason = overlooked(picture, goal).or_else(|| tried(picture, goal).found());
     let blames_an_ordering = reason.is_some();
     if let Some((reason, events)) = reason {
         text = format!("{text} {reason}");

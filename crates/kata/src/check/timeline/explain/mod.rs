@@ -1,10 +1,9 @@
 //! The last sentence of a picture: which edge is missing.
 //!
 //! The recorded operations form a graph: program order, spawn and join, locks, and the edges by which a store
-//! synchronises with a load that reads from it. What a load has read from is not recorded; it is taken to be the most
-//! recent store of the value it returned. A second kind of edge, at a price, stands for a store and a load that reads from
-//! it but whose orderings do not synchronise. The cheapest path from one access to the other then consists
-//! of what is missing; if there is none, no ordering would help.
+//! synchronises with a load that reads from it. A second kind of edge, at a price, stands for a store and a load that reads from
+//! it but whose orderings do not synchronise. The cheapest path from one access to the other then consists of what may be
+//! missing. That is a guess, which is tried ([`cure`](super::cure)) before anybody is told of it.
 
 mod adversary;
 mod deadlock;
@@ -14,7 +13,7 @@ mod spinning;
 mod stale;
 
 use super::Picture;
-use super::cure::{Cure, Goal, join};
+use super::cure::{Cure, Goal, Search, acquires, join, releases};
 use crate::record::{Event, NO_OBJECT, Op, Record, Value};
 pub(super) use adversary::adversary;
 pub(super) use deadlock::deadlock;
@@ -26,20 +25,12 @@ use stale::{last_stale, overlooked};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Release, SeqCst};
 
-fn releases(order: Ordering) -> bool {
-    matches!(order, Release | AcqRel | SeqCst)
-}
-
 fn seq_cst(op: &Op) -> bool {
     match *op {
         Op::Load { order, .. } | Op::Store { order, .. } | Op::Rmw { order, .. } => order == SeqCst,
         Op::Fence(order) => order == SeqCst,
         _ => false,
     }
-}
-
-fn acquires(order: Ordering) -> bool {
-    matches!(order, Acquire | AcqRel | SeqCst)
 }
 
 /// What an event has stored in an atomic, and with which ordering.
@@ -55,7 +46,7 @@ fn stored(op: &Op) -> Option<(Value, Ordering)> {
     }
 }
 
-pub(super) fn stores(op: &Op) -> bool {
+fn stores(op: &Op) -> bool {
     stored(op).is_some()
 }
 
@@ -102,43 +93,22 @@ struct Missing {
     acquire: bool,
 }
 
-/// Where a load took its value from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Source {
-    Initial,
-    Store(usize),
-}
-
-/// Which of several stores of the same value a load is taken to have read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Policy {
-    Latest,
-    Oldest,
-}
-
-pub(super) struct Graph<'a> {
+struct Graph<'a> {
     events: &'a [Event],
     edges: Vec<Vec<(usize, Option<Missing>)>>,
-    /// The events that are ordered before each event, at once and not by way of others.
-    incoming: Vec<Vec<usize>>,
-    /// For each event and thread: how many of the thread's events happen before it or are it.
-    clocks: Vec<Vec<usize>>,
-    /// The number of each event in its thread, from 1.
-    positions: Vec<usize>,
-    pub(super) sources: Vec<Option<Source>>,
+    /// The event whose store each load reads; `None` for the initial value.
+    sources: Vec<Option<usize>>,
 }
 
 impl<'a> Graph<'a> {
-    pub(super) fn new(record: &Record, events: &'a [Event], policy: Policy) -> Self {
+    fn new(picture: &'a Picture) -> Self {
+        let events = &picture.events;
         let mut graph = Self {
             events,
             edges: vec![Vec::new(); events.len()],
-            incoming: vec![Vec::new(); events.len()],
-            clocks: Vec::with_capacity(events.len()),
-            positions: Vec::with_capacity(events.len()),
             sources: vec![None; events.len()],
         };
-        let threads = record.threads.len();
+        let threads = picture.threads.len();
         let mut last_of = vec![None::<usize>; threads];
         let mut spawned_by = vec![None::<usize>; threads];
         let mut unlocked = HashMap::<u32, usize>::new();
@@ -146,8 +116,6 @@ impl<'a> Graph<'a> {
         let mut woken = vec![None::<usize>; threads];
         for (index, event) in events.iter().enumerate() {
             let previous = last_of[event.thread].replace(index);
-            let position = previous.map_or(1, |previous: usize| graph.positions[previous] + 1);
-            graph.positions.push(position);
             let before = match event.op {
                 Op::Join(child) => last_of[child],
                 Op::Park { spurious: false } => unparked[event.thread],
@@ -178,18 +146,11 @@ impl<'a> Graph<'a> {
                 }
                 _ => {}
             }
-            let clock = graph.clock(index, threads);
-            graph.clocks.push(clock);
-            if let Some((value, order)) = loaded(&event.op) {
-                let initial = record
-                    .objects
-                    .get(event.object as usize)
-                    .and_then(|object| object.initial);
-                let source = graph.source(index, value, initial, policy);
-                graph.sources[index] = source;
-                if let Some(Source::Store(store)) = source {
+            if let (Some((_, order)), Some(source)) = (loaded(&event.op), event.trace.source) {
+                let named = |event: &Event| event.trace.store == Some(source);
+                graph.sources[index] = events.iter().position(named);
+                if let Some(store) = graph.sources[index] {
                     graph.synchronise(store, index, order);
-                    graph.clocks[index] = graph.clock(index, threads);
                 }
             }
         }
@@ -198,73 +159,6 @@ impl<'a> Graph<'a> {
 
     fn order(&mut self, before: usize, after: usize) {
         self.edges[before].push((after, None));
-        self.incoming[after].push(before);
-    }
-
-    fn clock(&self, index: usize, threads: usize) -> Vec<usize> {
-        let mut clock = vec![0; threads];
-        for &before in &self.incoming[index] {
-            for (mine, theirs) in clock.iter_mut().zip(&self.clocks[before]) {
-                *mine = (*mine).max(*theirs);
-            }
-        }
-        clock[self.events[index].thread] = self.positions[index];
-        clock
-    }
-
-    /// Where the load at `load` has taken `value` from. Coherence rules out what is older than a store the thread
-    /// already knows of; a read-modify-write reads the newest.
-    fn source(
-        &self,
-        load: usize,
-        value: Value,
-        initial: Option<Value>,
-        policy: Policy,
-    ) -> Option<Source> {
-        let event = &self.events[load];
-        if let Some(name) = event.trace.source {
-            let named = |event: &Event| event.trace.store == Some(name);
-            return Some(
-                self.events
-                    .iter()
-                    .position(named)
-                    .map_or(Source::Initial, Source::Store),
-            );
-        }
-        let known = |store: &usize| {
-            let ordered = self.clocks[load][self.events[*store].thread] >= self.positions[*store];
-            let read = || {
-                (0..load).any(|index| {
-                    self.events[index].thread == event.thread
-                        && self.sources[index] == Some(Source::Store(*store))
-                })
-            };
-            ordered || read()
-        };
-        let stores: Vec<usize> = (0..load)
-            .filter(|&index| {
-                self.events[index].object == event.object
-                    && stored(&self.events[index].op).is_some()
-            })
-            .collect();
-        let oldest = stores.iter().copied().rev().find(known);
-        let mut candidates: Vec<Source> = stores
-            .iter()
-            .copied()
-            .filter(|&store| oldest.is_none_or(|oldest| store >= oldest))
-            .filter(|&store| {
-                stored(&self.events[store].op)
-                    .is_some_and(|(written, _)| written.bits == value.bits)
-            })
-            .map(Source::Store)
-            .collect();
-        if oldest.is_none() && initial.is_some_and(|initial| initial.bits == value.bits) {
-            candidates.insert(0, Source::Initial);
-        }
-        match policy {
-            Policy::Oldest if matches!(event.op, Op::Load { .. }) => candidates.first().copied(),
-            _ => candidates.last().copied(),
-        }
     }
 
     fn synchronise(&mut self, store: usize, load: usize, order: Ordering) {
@@ -282,8 +176,8 @@ impl<'a> Graph<'a> {
             heads.extend(fence);
             // A read-modify-write continues the release sequence of what it has read.
             match self.sources[link] {
-                Some(Source::Store(previous)) => link = previous,
-                _ => break,
+                Some(previous) => link = previous,
+                None => break,
             }
         }
         let thread = self.events[load].thread;
@@ -400,15 +294,17 @@ fn cure_of(picture: &Picture, missing: &[Missing]) -> Cure {
 }
 
 /// What would have helped, found by trying.
-fn tried(picture: &Picture, goal: Goal) -> Option<(String, Vec<usize>)> {
-    let cure = picture.cure(goal)?;
-    let words = capital(picture.words(&cure));
-    let forbids = picture.helps(&cure, Goal::Forbidden);
-    let text = match goal {
-        Goal::Ordered(..) if !forbids => format!("{words} would order the two."),
-        _ => format!("{words} would have made this execution impossible."),
-    };
-    Some((text, Picture::speaks_of(&cure)))
+fn tried(picture: &Picture, goal: Goal) -> Search<(String, Vec<usize>)> {
+    picture.cure(goal).map(|cure| {
+        let words = capital(picture.words(&cure));
+        let text = match goal {
+            Goal::Ordered(..) if !picture.helps(&cure, Goal::Forbidden) => {
+                format!("{words} would order the two.")
+            }
+            _ => format!("{words} would have made this execution impossible."),
+        };
+        (text, Picture::speaks_of(&cure))
+    })
 }
 
 fn sentence(picture: &Picture, missing: &Missing) -> String {

@@ -22,30 +22,10 @@ pub(in super::super) fn race(picture: &Picture, record: &Record) -> Why {
         .and_then(|object| {
             (object.born..last).find(|&index| picture.events[index].thread == object.creator)
         });
-    // If everything is ordered, some load must have read an older store of the same value.
-    let found = [Policy::Latest, Policy::Oldest]
-        .into_iter()
-        .find_map(|policy| {
-            let graph = Graph::new(record, &picture.events, policy);
-            let unordered = |&index: &usize| match picture.happens_before(index, last) {
-                Some(ordered) => !ordered,
-                None => graph
-                    .missing(index, last)
-                    .is_none_or(|missing| !missing.is_empty()),
-            };
-            let rival = rivals
-                .iter()
-                .copied()
-                .find(unordered)
-                .map(|rival| (rival, false));
-            let rival = rival.or_else(|| {
-                initialisation
-                    .filter(|next| unordered(next))
-                    .map(|next| (next, true))
-            })?;
-            Some((rival, graph))
-        });
-    let Some(((from, initialises), graph)) = found else {
+    let unordered = |&index: &usize| picture.happens_before(index, last) == Some(false);
+    let rival = rivals.into_iter().find(unordered);
+    let initialises = rival.is_none();
+    let Some(from) = rival.or_else(|| initialisation.filter(unordered)) else {
         let text = "Another access to the same memory is not ordered before this one.".to_owned();
         return Why {
             text,
@@ -76,7 +56,7 @@ pub(in super::super) fn race(picture: &Picture, record: &Record) -> Why {
     };
     let mut speaks_of = vec![from];
     let goal = Goal::Ordered(from, last);
-    let missing = graph.missing(from, last).unwrap_or_default();
+    let missing = Graph::new(picture).missing(from, last).unwrap_or_default();
     let mut blames_an_ordering = true;
     let closing = if !missing.is_empty() && picture.helps(&cure_of(picture, &missing), goal) {
         let ends = missing
@@ -84,16 +64,20 @@ pub(in super::super) fn race(picture: &Picture, record: &Record) -> Why {
             .flat_map(|missing| [missing.store, missing.load]);
         speaks_of.extend(ends);
         sentences(picture, &missing)
-    } else if let Some((text, events)) = overlooked(picture, goal).or_else(|| tried(picture, goal))
-    {
-        speaks_of.extend(events);
-        text
     } else {
-        blames_an_ordering = false;
-        "No ordering can help; the two must be kept apart.".to_owned()
+        let found = overlooked(picture, goal).map_or_else(|| tried(picture, goal), Search::Found);
+        blames_an_ordering = matches!(found, Search::Found(_));
+        match found {
+            Search::Found((text, events)) => {
+                speaks_of.extend(events);
+                text
+            }
+            Search::Nothing => "No ordering can help; the two must be kept apart.".to_owned(),
+            Search::Unknown => String::new(),
+        }
     };
     Why {
-        text: format!("{opening} {closing}"),
+        text: format!("{opening} {closing}").trim_end().to_owned(),
         speaks_of,
         blames_an_ordering,
     }

@@ -27,7 +27,7 @@ pub(super) fn last_overtaken(picture: &Picture) -> Option<(usize, usize)> {
 }
 
 /// The last load that returned an old value, and why it could.
-pub(in super::super) fn stale(picture: &Picture, record: &Record) -> Option<Why> {
+pub(in super::super) fn stale(picture: &Picture) -> Option<Why> {
     let events = &picture.events;
     let stale = last_stale(picture);
     let (load, store) = stale.or_else(|| last_overtaken(picture))?;
@@ -54,8 +54,7 @@ pub(in super::super) fn stale(picture: &Picture, record: &Record) -> Option<Why>
             picture.step(load)
         )
     };
-    let graph = Graph::new(record, events, Policy::Latest);
-    let missing = graph.missing(store, load).unwrap_or_default();
+    let missing = Graph::new(picture).missing(store, load).unwrap_or_default();
     let closing = if !missing.is_empty() && picture.helps(&cure_of(picture, &missing), goal) {
         let ends = missing
             .iter()
@@ -63,7 +62,8 @@ pub(in super::super) fn stale(picture: &Picture, record: &Record) -> Option<Why>
         speaks_of.extend(ends);
         sentences(picture, &missing)
     } else {
-        let found = store_buffering(picture, load, store, goal).or_else(|| tried(picture, goal));
+        let found = store_buffering(picture, load, store, goal);
+        let found = found.or_else(|| tried(picture, goal).found());
         let (text, events) = found?;
         speaks_of.extend(events);
         text

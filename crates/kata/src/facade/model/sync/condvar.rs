@@ -26,7 +26,7 @@ impl Condvar {
     pub fn new() -> Self {
         let _aside = watch::aside();
         Self {
-            tag: Tag::new("Condvar", Location::caller(), None),
+            tag: Tag::new("Condvar", Location::caller()),
             raw: engine::sync::Condvar::new(),
         }
     }

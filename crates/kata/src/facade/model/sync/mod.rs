@@ -137,7 +137,7 @@ macro_rules! lock {
             pub fn new(value: T) -> Self {
                 let _aside = watch::aside();
                 Self {
-                    tag: Tag::new(stringify!($lock), Location::caller(), None),
+                    tag: Tag::new(stringify!($lock), Location::caller()),
                     poisoned: AtomicBool::new(false),
                     raw: engine::sync::$lock::new(value),
                 }
