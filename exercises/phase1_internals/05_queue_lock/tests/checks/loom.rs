@@ -32,6 +32,9 @@ for_both! {
     try_lock_on_a_held_lock:
         ticket_try_lock_on_a_held_lock_fails,
         mcs_try_lock_on_a_held_lock_fails;
+    twice_by_one_thread:
+        a_thread_that_takes_a_ticket_twice_waits_for_itself,
+        a_thread_that_queues_twice_waits_for_itself;
     one_thread_at_a_time:
         ticket_lock_lets_in_one_thread_at_a_time,
         mcs_lock_lets_in_one_thread_at_a_time;
@@ -85,6 +88,20 @@ fn try_lock_on_a_held_lock<L: Lock<u32>>() {
             "two failed attempts have left something in the queue: the free lock waits for threads that went away"
         );
     });
+}
+
+fn twice_by_one_thread<L: Lock<Pair>>() {
+    let twice = Exhaustive::new().explore(|| {
+        let lock = L::new((0, 0));
+        std::mem::forget(lock.lock());
+        std::mem::forget(lock.lock());
+    });
+    assert!(
+        twice.is_err(),
+        "a thread that held the lock has got it once more: it has two `&mut` to the same value, and may change under the \
+         one what it has borrowed through the other"
+    );
+    explore(|| drop(L::new((0, 0)).lock()));
 }
 
 fn one_thread_at_a_time<L: Lock<Pair>>() {

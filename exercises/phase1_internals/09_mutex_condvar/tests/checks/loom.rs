@@ -53,6 +53,21 @@ fn try_lock_on_a_free_mutex_succeeds() {
 }
 
 #[test]
+fn a_thread_that_locks_a_mutex_twice_waits_for_itself() {
+    let twice = Exhaustive::new().explore(|| {
+        let mutex = Mutex::new(0);
+        std::mem::forget(mutex.lock());
+        std::mem::forget(mutex.lock());
+    });
+    assert!(
+        twice.is_err(),
+        "a thread that held the mutex has got it once more: it has two `&mut` to the same value, and may change under the \
+         one what it has borrowed through the other"
+    );
+    exhaustive(|| drop(Mutex::new(0).lock()));
+}
+
+#[test]
 fn mutex_lets_in_one_thread_at_a_time() {
     without_leaks(|| {
         let mutex = Arc::new(Mutex::<Pair>::new((0, 0)));
