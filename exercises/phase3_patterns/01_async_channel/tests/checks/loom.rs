@@ -37,9 +37,12 @@ impl Letter {
     }
 }
 
-/// Explores with at most `preemptions` preemptions.
+/// Explores all executions; where there are too many, five hundred with at most `preemptions` preemptions.
 fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
-    Exhaustive::new().preemptions(preemptions).run(model);
+    Exhaustive::new()
+        .preemptions(preemptions)
+        .executions(500)
+        .run(model);
 }
 
 /// Sends the letters on a thread of its own. How many were taken.
