@@ -4,8 +4,8 @@
 //! synchronisation. An operation is *pending* from its call until the engine has performed it: a thread that blocks or
 //! fails stays in its pending operation, which is how a deadlock or a race is drawn.
 //!
-//! The engines switch threads only inside their own operations. Each wrapper therefore notes the current thread before
-//! it calls the engine and restores it after: no look-up is needed.
+//! The engines switch threads only inside their own operations. [`step`](crate::world::step) therefore notes the current
+//! thread before it calls the engine and restores it after: no look-up is needed.
 
 use std::cell::{Cell, RefCell};
 use std::panic::Location;

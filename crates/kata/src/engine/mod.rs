@@ -304,7 +304,7 @@ impl<W: Word> Atomic<W> {
     }
 
     /// The value, which nobody else can reach, for as long as it is lent out.
-    pub(crate) fn lend(&mut self) -> (W, Lent) {
+    pub(crate) fn lend(&self) -> (W, Lent) {
         touch(self.location, Touch::Write);
         let access = Access::new(self.location, Relaxed);
         let (value, store) = if explorer::is_running() {
@@ -325,7 +325,7 @@ impl<W: Word> Atomic<W> {
     }
 
     /// The end of the object.
-    pub(crate) fn end(&mut self) {
+    pub(crate) fn end(&self) {
         touch(self.location, Touch::End);
     }
 }

@@ -6,6 +6,7 @@
 use crate::engine::{self, Token};
 use crate::record::{self, NO_OBJECT, Op};
 use crate::watch;
+use crate::world::{About, nothing, step};
 use std::panic::Location;
 use std::pin::pin;
 use std::sync::Arc;
@@ -51,13 +52,12 @@ pub fn block_on<F: Future>(future: F) -> F::Output {
             return output;
         }
         let spurious = engine::strikes(site);
-        let _aside = watch::aside();
-        let thread = record::current();
-        record::begin(NO_OBJECT, Op::Await { spurious }, site);
-        if !spurious {
-            signal.token.take();
-        }
-        record::commit(thread, |_| {});
+        let wait = || {
+            if !spurious {
+                signal.token.take();
+            }
+        };
+        step(About::Nothing, Op::Await { spurious }, site, wait, nothing);
     }
 }
 
@@ -83,18 +83,16 @@ impl Wake for Signal {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let _aside = watch::aside();
-        let thread = record::current();
         let op = Op::Wake {
             thread: self.index,
             stale: false,
         };
-        record::begin(NO_OBJECT, op, Location::caller());
-        self.token.give();
-        record::commit(thread, |op| {
+        let give = || self.token.give();
+        let note = |(): &(), op: &mut Op| {
             if let Op::Wake { stale, .. } = op {
                 *stale = self.poll != self.latest.load(Relaxed);
             }
-        });
+        };
+        step(About::Nothing, op, Location::caller(), give, note);
     }
 }

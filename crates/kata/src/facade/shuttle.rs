@@ -76,7 +76,7 @@ impl<W: Word> Atomic<W> {
     }
 
     /// The value, which nobody else can reach, for as long as it is lent out.
-    pub(crate) fn lend(&mut self) -> (W, Lent) {
+    pub(crate) fn lend(&self) -> (W, Lent) {
         (self.0.get(), Lent)
     }
 
@@ -86,7 +86,7 @@ impl<W: Word> Atomic<W> {
     }
 
     /// The end of the object: what uses it afterwards is found by its mark.
-    pub(crate) fn end(&mut self) {}
+    pub(crate) fn end(&self) {}
 }
 
 /// Threads of the model.

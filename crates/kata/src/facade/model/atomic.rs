@@ -14,10 +14,14 @@ pub fn fence(order: Ordering) {
         order != Ordering::Relaxed,
         "there is no such thing as a relaxed fence"
     );
-    let _aside = watch::aside();
-    record::begin(NO_OBJECT, Op::Fence(order), Location::caller());
-    engine::fence(order);
-    record::commit(record::current(), |_| {});
+    let fence = || engine::fence(order);
+    step(
+        About::Nothing,
+        Op::Fence(order),
+        Location::caller(),
+        fence,
+        nothing,
+    );
 }
 
 /// An atomic word, recorded.
@@ -46,9 +50,18 @@ impl<W: Word> Atomic<W> {
         }
     }
 
-    fn begin(&self, op: Op, site: Site) {
-        self.tag.begin(op, site);
-        self.give_back();
+    fn step<R>(
+        &self,
+        op: Op,
+        site: Site,
+        perform: impl FnOnce() -> R,
+        note: impl FnOnce(&R, &mut Op),
+    ) -> R {
+        let perform = || {
+            self.give_back();
+            perform()
+        };
+        step(About::Object(&self.tag), op, site, perform, note)
     }
 
     fn give_back(&self) {
@@ -71,17 +84,14 @@ impl<W: Word> Atomic<W> {
             Ordering::AcqRel => panic!("there is no such thing as an acquire-release load"),
             _ => {}
         }
-        let _aside = watch::aside();
-        let thread = record::current();
         let site = Location::caller();
-        self.begin(Op::Load { order, value: None }, site);
-        let (loaded, _) = self.raw.read(Change::Nothing, [order, order], site);
-        record::commit(thread, |op| {
+        let load = || self.raw.read(Change::Nothing, [order, order], site).0;
+        let note = |&loaded: &W, op: &mut Op| {
             if let Op::Load { value, .. } = op {
                 *value = Some(super::value(loaded));
             }
-        });
-        loaded
+        };
+        self.step(Op::Load { order, value: None }, site, load, note)
     }
 
     /// Stores `value`.
@@ -95,20 +105,17 @@ impl<W: Word> Atomic<W> {
             Ordering::AcqRel => panic!("there is no such thing as an acquire-release store"),
             _ => {}
         }
-        let _aside = watch::aside();
-        let thread = record::current();
         let site = Location::caller();
         let shown = super::value(value);
-        self.begin(
-            Op::Store {
-                order,
-                value: shown,
-            },
-            site,
-        );
-        reject_poison(shown);
-        self.raw.store(value, order, site);
-        record::commit(thread, |_| {});
+        let op = Op::Store {
+            order,
+            value: shown,
+        };
+        let store = || {
+            reject_poison(shown);
+            self.raw.store(value, order, site);
+        };
+        self.step(op, site, store, nothing);
     }
 
     /// A read-modify-write, also one that may fail.
@@ -120,8 +127,6 @@ impl<W: Word> Atomic<W> {
         (order, failure): (Ordering, Option<Ordering>),
         site: Site,
     ) -> Result<W, W> {
-        let _aside = watch::aside();
-        let thread = record::current();
         let shown = operands.map(|operand| operand.map(super::value));
         let op = Op::Rmw {
             name,
@@ -132,12 +137,12 @@ impl<W: Word> Atomic<W> {
             written: None,
             spurious: false,
         };
-        self.begin(op, site);
-        shown.into_iter().flatten().for_each(reject_poison);
-        let (before, stored) = self
-            .raw
-            .read(change, [order, failure.unwrap_or(order)], site);
-        record::commit(thread, |op| {
+        let orders = [order, failure.unwrap_or(order)];
+        let modify = || {
+            shown.into_iter().flatten().for_each(reject_poison);
+            self.raw.read(change, orders, site)
+        };
+        let note = |&(before, stored): &(W, bool), op: &mut Op| {
             if let Op::Rmw {
                 read,
                 written,
@@ -152,7 +157,8 @@ impl<W: Word> Atomic<W> {
                 }
                 *spurious = !stored && operands[0] == Some(before);
             }
-        });
+        };
+        let (before, stored) = self.step(op, site, modify, note);
         if stored { Ok(before) } else { Err(before) }
     }
 
@@ -284,10 +290,8 @@ impl<W: Word> Atomic<W> {
     /// The value, which nobody else can reach.
     #[track_caller]
     pub fn get_mut(&mut self) -> &mut W {
-        let _aside = watch::aside();
-        self.begin(Op::Exclusive("get_mut"), Location::caller());
-        let (value, lent) = self.raw.lend();
-        record::commit(record::current(), |_| {});
+        let op = Op::Exclusive("get_mut");
+        let (value, lent) = self.step(op, Location::caller(), || self.raw.lend(), nothing);
         let (now, ..) = self.lent.get_mut().insert((value, value, lent));
         now
     }
@@ -301,14 +305,7 @@ impl<W: Word> Atomic<W> {
 
 impl<W: Word> Drop for Atomic<W> {
     fn drop(&mut self) {
-        let _aside = watch::aside();
-        if record::running() {
-            let site = record::created(self.tag.id);
-            self.tag.end();
-            record::begin(self.tag.id, Op::Exclusive("drop"), site);
-            self.raw.end();
-            record::commit(record::current(), |_| {});
-        }
+        finish(&mut self.tag, "drop", None, || self.raw.end());
     }
 }
 

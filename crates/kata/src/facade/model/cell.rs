@@ -26,7 +26,7 @@ impl<T> UnsafeCell<T> {
     /// Unwraps the value.
     #[track_caller]
     pub fn into_inner(mut self) -> T {
-        self.finish(Location::caller(), "into_inner");
+        self.finish("into_inner", Some(Location::caller()));
         let this = std::mem::ManuallyDrop::new(self);
         // SAFETY: `this` is never used again, so the value is read once; the other fields own nothing.
         unsafe { std::ptr::read(&this.value) }.into_inner()
@@ -51,13 +51,9 @@ impl<T: ?Sized> UnsafeCell<T> {
     }
 
     fn enter(&self, op: Op, site: Site) -> engine::Accessing<'_> {
-        let _aside = watch::aside();
-        let thread = record::current();
         let writes = matches!(op, Op::CellWrite);
-        self.tag.begin(op, site);
-        let accessing = self.access.begin(writes);
-        record::commit(thread, |_| {});
-        accessing.settle()
+        let begin = || self.access.begin(writes);
+        step(About::Object(&self.tag), op, site, begin, nothing).settle()
     }
 
     /// The value, which nobody else can reach.
@@ -69,20 +65,14 @@ impl<T: ?Sized> UnsafeCell<T> {
         self.value.get_mut()
     }
 
-    fn finish(&mut self, site: Site, how: &'static str) {
-        let _aside = watch::aside();
-        if record::running() {
-            self.tag.end();
-            record::begin(self.tag.id, Op::Exclusive(how), site);
-            self.access.end();
-            record::commit(record::current(), |_| {});
-        }
+    fn finish(&mut self, how: &'static str, site: Option<Site>) {
+        finish(&mut self.tag, how, site, || self.access.end());
     }
 }
 
 impl<T: ?Sized> Drop for UnsafeCell<T> {
     fn drop(&mut self) {
-        self.finish(record::created(self.tag.id), "drop");
+        self.finish("drop", None);
     }
 }
 

@@ -86,6 +86,65 @@ impl Tag {
     }
 }
 
+/// What a step is about.
+#[derive(Clone, Copy)]
+pub(crate) enum About<'a> {
+    Nothing,
+    /// An object that may have been freed.
+    Object(&'a Tag),
+    /// An object that is there: it is locked, or at its end.
+    Known(&'a Tag),
+}
+
+/// An operation of the code under test: what it is goes into the record before the engine performs it, and what has come of it
+/// afterwards.
+pub(crate) fn step<R>(
+    about: About<'_>,
+    op: Op,
+    site: Site,
+    perform: impl FnOnce() -> R,
+    note: impl FnOnce(&R, &mut Op),
+) -> R {
+    let _aside = watch::aside();
+    let thread = record::current();
+    match about {
+        About::Nothing => record::begin(NO_OBJECT, op, site),
+        About::Object(tag) => tag.begin(op, site),
+        About::Known(tag) => record::begin(tag.id, op, site),
+    }
+    let done = perform();
+    record::commit(thread, |op| note(&done, op));
+    done
+}
+
+/// What is noted of an operation of which everything is known beforehand.
+pub(crate) fn nothing<R>(_: &R, _: &mut Op) {}
+
+/// The end of an object, at `site` or where it was created.
+fn finish(tag: &mut Tag, how: &'static str, site: Option<Site>, perform: impl FnOnce()) {
+    let _aside = watch::aside();
+    if record::running() {
+        let site = site.unwrap_or_else(|| record::created(tag.id));
+        tag.end();
+        step(
+            About::Known(tag),
+            Op::Exclusive(how),
+            site,
+            perform,
+            nothing,
+        );
+    }
+}
+
+/// An operation that leaves nothing in the record.
+fn unrecorded<R>(perform: impl FnOnce() -> R) -> R {
+    let _aside = watch::aside();
+    let thread = record::current();
+    let done = perform();
+    record::set_current(thread);
+    done
+}
+
 /// Values an atomic can hold.
 pub trait Word: Copy + PartialEq {
     /// How the value is shown.

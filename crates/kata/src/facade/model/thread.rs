@@ -6,11 +6,7 @@ use engine::thread as raw;
 pub use raw::ThreadId;
 
 pub(super) fn pause(site: Site) {
-    let _aside = watch::aside();
-    let thread = record::current();
-    record::begin(NO_OBJECT, Op::Yield, site);
-    engine::pause();
-    record::commit(thread, |_| {});
+    step(About::Nothing, Op::Yield, site, engine::pause, nothing);
 }
 
 /// `std::thread::yield_now`, recorded.
@@ -45,11 +41,9 @@ impl Thread {
     /// Makes the thread's token available: its current or next `park` returns.
     #[track_caller]
     pub fn unpark(&self) {
-        let _aside = watch::aside();
-        let thread = record::current();
-        record::begin(NO_OBJECT, Op::Unpark(self.index), Location::caller());
-        self.raw.unpark();
-        record::commit(thread, |_| {});
+        let op = Op::Unpark(self.index);
+        let unpark = || self.raw.unpark();
+        step(About::Nothing, op, Location::caller(), unpark, nothing);
     }
 }
 
@@ -69,15 +63,14 @@ pub fn current() -> Thread {
 #[track_caller]
 pub fn park() {
     let site = Location::caller();
-    let strike = engine::strikes(site);
-    let _aside = watch::aside();
-    let thread = record::current();
-    record::begin(NO_OBJECT, Op::Park { spurious: strike }, site);
+    let spurious = engine::strikes(site);
     // A strike comes at any time, also before anybody else has done anything: it does not yield.
-    if !strike {
-        raw::park(thread);
-    }
-    record::commit(thread, |_| {});
+    let park = || {
+        if !spurious {
+            raw::park(record::current());
+        }
+    };
+    step(About::Nothing, Op::Park { spurious }, site, park, nothing);
 }
 
 /// `std::thread::JoinHandle`, recorded.
@@ -93,12 +86,15 @@ impl<T> JoinHandle<T> {
     /// With the thread's panic.
     #[track_caller]
     pub fn join(self) -> std::thread::Result<T> {
-        let _aside = watch::aside();
-        let thread = record::current();
-        record::begin(NO_OBJECT, Op::Join(self.thread.index), Location::caller());
-        let result = self.raw.join();
-        record::commit(thread, |_| {});
-        result
+        let Self { raw, thread } = self;
+        let op = Op::Join(thread.index);
+        step(
+            About::Nothing,
+            op,
+            Location::caller(),
+            || raw.join(),
+            nothing,
+        )
     }
 
     /// The thread this handle stands for.
@@ -131,10 +127,6 @@ where
     F: FnOnce() -> T + Send + 'static,
     T: Send + 'static,
 {
-    let _aside = watch::aside();
-    let parent = record::current();
-    // Its number is known when it has been started.
-    record::begin(NO_OBJECT, Op::Spawn(parent), site);
     let run = move |index| {
         record::set_current(index);
         watch::resume();
@@ -144,14 +136,19 @@ where
         std::mem::forget(watch::aside());
         result
     };
-    let raw = raw::spawn(name.as_deref(), run);
-    let index = raw.index();
-    record::commit(parent, |op| *op = Op::Spawn(index));
-    let thread = Thread {
-        raw: raw::Thread::new(index, name.as_deref()),
-        index,
+    let spawn = || {
+        let raw = raw::spawn(name.as_deref(), run);
+        let index = raw.index();
+        let thread = Thread {
+            raw: raw::Thread::new(index, name.as_deref()),
+            index,
+        };
+        JoinHandle { raw, thread }
     };
-    Ok(JoinHandle { raw, thread })
+    // Its number is known when it has been started.
+    let note = |handle: &JoinHandle<T>, op: &mut Op| *op = Op::Spawn(handle.thread.index);
+    let op = Op::Spawn(record::current());
+    Ok(step(About::Nothing, op, site, spawn, note))
 }
 
 /// `std::thread::Builder`, recorded.

@@ -28,10 +28,8 @@ impl<T> Arc<T> {
     /// With the reference, if it is not.
     #[track_caller]
     pub fn try_unwrap(this: Self) -> Result<T, Self> {
-        let _aside = watch::aside();
-        let thread = record::current();
-        let result = engine::sync::Arc::try_unwrap(this.into_raw_arc());
-        record::set_current(thread);
+        let raw = this.into_raw_arc();
+        let result = unrecorded(|| engine::sync::Arc::try_unwrap(raw));
         result.map_err(|raw| Self(ManuallyDrop::new(raw)))
     }
 
@@ -61,42 +59,28 @@ impl<T: ?Sized> Arc<T> {
     /// The number of references at some moment.
     #[track_caller]
     pub fn strong_count(this: &Self) -> usize {
-        let _aside = watch::aside();
-        let thread = record::current();
-        let count = engine::sync::Arc::strong_count(&this.0);
-        record::set_current(thread);
-        count
+        unrecorded(|| engine::sync::Arc::strong_count(&this.0))
     }
 
     /// The value, if this is the only reference.
     #[track_caller]
     pub fn get_mut(this: &mut Self) -> Option<&mut T> {
-        let _aside = watch::aside();
-        let thread = record::current();
-        let value = engine::sync::Arc::get_mut(&mut this.0);
-        record::set_current(thread);
-        value
+        unrecorded(|| engine::sync::Arc::get_mut(&mut this.0))
     }
 }
 
 impl<T: ?Sized> Clone for Arc<T> {
     #[track_caller]
     fn clone(&self) -> Self {
-        let _aside = watch::aside();
-        let thread = record::current();
-        let raw = engine::sync::Arc::clone(&self.0);
-        record::set_current(thread);
+        let raw = unrecorded(|| engine::sync::Arc::clone(&self.0));
         Self(ManuallyDrop::new(raw))
     }
 }
 
 impl<T: ?Sized> Drop for Arc<T> {
     fn drop(&mut self) {
-        let _aside = watch::aside();
-        let thread = record::current();
         // SAFETY: dropped once, here.
-        unsafe { ManuallyDrop::drop(&mut self.0) };
-        record::set_current(thread);
+        unrecorded(|| unsafe { ManuallyDrop::drop(&mut self.0) });
     }
 }
 

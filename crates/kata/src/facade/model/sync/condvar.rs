@@ -38,18 +38,13 @@ impl Condvar {
         site: Site,
     ) -> MutexGuard<'a, T> {
         let _aside = watch::aside();
-        let thread = record::current();
         let lock_site = guard.site;
         let (raw, lock) = guard.unwrap();
         record::event(lock.tag.id, Op::Unlock, lock_site);
-        self.tag.begin(
-            Op::Wait {
-                spurious: until == Until::Now,
-            },
-            site,
-        );
-        let raw = self.raw.wait(raw, &lock.raw, until);
-        record::commit(thread, |_| {});
+        let spurious = until == Until::Now;
+        let wait = || self.raw.wait(raw, &lock.raw, until);
+        let about = About::Object(&self.tag);
+        let raw = step(about, Op::Wait { spurious }, site, wait, nothing);
         record::event(lock.tag.id, Op::Lock("lock"), site);
         MutexGuard::wrap(raw, lock, site)
     }
@@ -117,11 +112,14 @@ impl Condvar {
 
     #[track_caller]
     fn notify(&self, name: &'static str, perform: impl FnOnce(&engine::sync::Condvar)) {
-        let _aside = watch::aside();
-        let thread = record::current();
-        self.tag.begin(Op::Notify(name), Location::caller());
-        perform(&self.raw);
-        record::commit(thread, |_| {});
+        let (about, op) = (About::Object(&self.tag), Op::Notify(name));
+        step(
+            about,
+            op,
+            Location::caller(),
+            || perform(&self.raw),
+            nothing,
+        );
     }
 
     /// Wakes one waiter, if there is any.

@@ -14,27 +14,6 @@ pub use arc::Arc;
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use std::sync::{LockResult, PoisonError, TryLockError, TryLockResult};
 
-/// Runs a blocking or trying acquisition and wraps its guard.
-fn acquire<R>(
-    tag: &Tag,
-    op: Op,
-    site: Site,
-    perform: impl FnOnce() -> R,
-    acquired: impl FnOnce(&R) -> bool,
-) -> R {
-    let _aside = watch::aside();
-    let thread = record::current();
-    tag.begin(op, site);
-    let result = perform();
-    let outcome = acquired(&result);
-    record::commit(thread, |op| {
-        if let Op::TryLock { acquired, .. } = op {
-            *acquired = Some(outcome);
-        }
-    });
-    result
-}
-
 /// What a poisonable lock answers.
 fn judge<R>(poisoned: bool, result: R) -> LockResult<R> {
     if poisoned {
@@ -72,16 +51,15 @@ macro_rules! guard {
 
         impl<T: ?Sized> Drop for $guard<'_, T> {
             fn drop(&mut self) {
-                let _aside = watch::aside();
-                let thread = record::current();
-                record::begin(self.lock.tag.id, Op::Unlock, self.site);
-                let exclusive = !stringify!($($mutable)?).is_empty();
-                if exclusive && !self.in_unwind && record::unwinder() == Some(thread) {
-                    self.lock.poisoned.store(true, Relaxed);
-                }
-                // SAFETY: dropped once, here.
-                unsafe { ManuallyDrop::drop(&mut self.raw) };
-                record::commit(thread, |_| {});
+                let unlock = || {
+                    let exclusive = !stringify!($($mutable)?).is_empty();
+                    if exclusive && !self.in_unwind && record::unwinder() == Some(record::current()) {
+                        self.lock.poisoned.store(true, Relaxed);
+                    }
+                    // SAFETY: dropped once, here.
+                    unsafe { ManuallyDrop::drop(&mut self.raw) };
+                };
+                step(About::Known(&self.lock.tag), Op::Unlock, self.site, unlock, nothing);
             }
         }
 
@@ -163,7 +141,8 @@ macro_rules! lock {
                 pub fn $method(&self) -> LockResult<$guard<'_, T>> {
                     let site = Location::caller();
                     let op = Op::Lock(stringify!($method));
-                    let raw = acquire(&self.tag, op, site, || self.raw.$method(), |_| true);
+                    let acquire = || self.raw.$method();
+                    let raw = step(About::Object(&self.tag), op, site, acquire, nothing);
                     judge(self.poisoned.load(Relaxed), $guard::wrap(raw, self, site))
                 }
 
@@ -175,8 +154,13 @@ macro_rules! lock {
                 pub fn $try_method(&self) -> TryLockResult<$guard<'_, T>> {
                     let site = Location::caller();
                     let op = Op::TryLock { name: stringify!($try_method), acquired: None };
-                    let acquired = |result: &Option<_>| result.is_some();
-                    let raw = acquire(&self.tag, op, site, || self.raw.$try_method(), acquired);
+                    let acquire = || self.raw.$try_method();
+                    let note = |raw: &Option<_>, op: &mut Op| {
+                        if let Op::TryLock { acquired, .. } = op {
+                            *acquired = Some(raw.is_some());
+                        }
+                    };
+                    let raw = step(About::Object(&self.tag), op, site, acquire, note);
                     let Some(raw) = raw else {
                         return Err(TryLockError::WouldBlock);
                     };
