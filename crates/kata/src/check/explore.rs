@@ -2,9 +2,10 @@
 
 use super::deliver::deliver;
 use super::evidence;
+use super::messages::{Says, says};
 use super::panics::message;
 use super::report::Report;
-use super::timeline::{self, Context, INCONCLUSIVE};
+use super::timeline::{self, Context};
 use crate::record;
 use std::cell::RefCell;
 use std::io::Write as _;
@@ -90,7 +91,8 @@ fn on_panic(info: &PanicHookInfo<'_>) {
         return;
     }
     // The process is about to abort: a destructor has panicked while the stack unwound.
-    if message.starts_with("panic in a ") || message.contains("cannot unwind") {
+    let says = says(&message);
+    if says == Some(Says::Aborting) {
         if let Some(report) = FAILED.take()
             && !SHOUTED.replace(true)
         {
@@ -114,7 +116,7 @@ fn on_panic(info: &PanicHookInfo<'_>) {
     let aborts = !crate::engine::survives_deadlocks();
     #[cfg(not(feature = "loom"))]
     let aborts = true;
-    if aborts && (report.headline == "deadlock" || report.headline == INCONCLUSIVE) {
+    if aborts && matches!(says, Some(Says::Deadlock | Says::Spinning)) {
         shout(&report);
         SHOUTED.set(true);
     }

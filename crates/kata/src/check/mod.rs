@@ -22,6 +22,8 @@
 mod evidence;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod explore;
+#[cfg(any(feature = "loom", feature = "shuttle"))]
+mod messages;
 mod report;
 #[cfg(any(feature = "loom", feature = "shuttle"))]
 mod timeline;

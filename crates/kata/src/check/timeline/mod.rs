@@ -4,6 +4,7 @@ mod cure;
 mod explain;
 mod source;
 
+use super::messages::{Says, says};
 use super::report::{Report, SCHEMA, Step};
 use crate::record::{Event, Kind, NO_OBJECT, Op, Record, Site, Value};
 use std::collections::HashMap;
@@ -49,20 +50,11 @@ fn classify(message: &str) -> Failure {
             },
         };
     }
-    if message == "data race"
-        || message.contains("Causality violation")
-        || message.contains("currently writing to cell")
-        || message.contains("currently reading from cell")
-    {
-        Failure::Race
-    } else if message.starts_with("deadlock") {
-        Failure::Deadlock
-    } else if message.contains("exceeded maximum number of branches")
-        || message.contains("exceeded max_steps bound")
-    {
-        Failure::Spinning
-    } else {
-        Failure::Panic
+    match says(message) {
+        Some(Says::Race) => Failure::Race,
+        Some(Says::Deadlock) => Failure::Deadlock,
+        Some(Says::Spinning) => Failure::Spinning,
+        Some(Says::Aborting) | None => Failure::Panic,
     }
 }
 
