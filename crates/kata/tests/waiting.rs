@@ -1,7 +1,7 @@
 //! The two engines of the loom world against each other: random programs that wait.
 //!
 //! Two threads work beside each other on atomics and on what a mutex guards; one raises flags, the other one waits for them,
-//! by a spin hint, by `yield_now`, by parking or on a condition variable. No flag is waited for that is not raised, so every
+//! by a spin hint, by `yield_now`, by parking or on a condition variable, also for a limited time. No flag is waited for that is not raised, so every
 //! execution comes to its end. loom finds no outcome that the explorer does not find, and of those it misses at most one in a
 //! hundred: it works within three preemptions.
 //!
@@ -18,6 +18,7 @@ use kata::sync::atomic::{
 use kata::sync::{Arc, Condvar, Mutex};
 use kata::thread::{self, Thread};
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 /// How one thread waits for a flag of the other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +27,20 @@ enum Wait {
     Yield,
     Park,
     Condvar,
+    /// On a condition variable, first for a limited time.
+    Limited,
 }
 
-const WAITS: [Wait; 4] = [Wait::Spin, Wait::Yield, Wait::Park, Wait::Condvar];
+const WAITS: [Wait; 5] = [
+    Wait::Spin,
+    Wait::Yield,
+    Wait::Park,
+    Wait::Condvar,
+    Wait::Limited,
+];
+
+/// No clock runs in a model.
+const LIMIT: Duration = Duration::from_secs(1);
 
 #[derive(Clone, Copy, Debug)]
 enum Op {
@@ -65,9 +77,13 @@ struct Program {
 
 impl Program {
     fn random(random: &mut Random) -> Self {
-        let flags: Vec<Wait> = (0..1 + random.below(2))
-            .map(|_| WAITS[random.below(4)])
+        let mut flags: Vec<Wait> = (0..1 + random.below(2))
+            .map(|_| WAITS[random.below(WAITS.len())])
             .collect();
+        // To the explorer time runs out once at each place in the source.
+        if flags == [Wait::Limited; 2] {
+            flags[1] = Wait::Condvar;
+        }
         let threads = [Op::Raise, Op::Await].map(|meet| {
             let mut ops = Vec::new();
             for flag in 0..=flags.len() {
@@ -117,7 +133,7 @@ impl Shared {
                     seen.push(*guarded);
                 }
                 Op::Raise(flag) => match program.flags[flag] {
-                    Wait::Condvar => {
+                    Wait::Condvar | Wait::Limited => {
                         *self.gates[flag].0.lock().unwrap() = true;
                         self.gates[flag].1.notify_one();
                     }
@@ -129,9 +145,14 @@ impl Shared {
                     }
                 },
                 Op::Await(flag) => match program.flags[flag] {
-                    Wait::Condvar => {
+                    how @ (Wait::Condvar | Wait::Limited) => {
                         let (open, opened) = &self.gates[flag];
-                        let open = open.lock().unwrap();
+                        let mut open = open.lock().unwrap();
+                        if how == Wait::Limited && !*open {
+                            let (again, ended) = opened.wait_timeout(open, LIMIT).unwrap();
+                            seen.push(ended.timed_out().into());
+                            open = again;
+                        }
                         drop(opened.wait_while(open, |open| !*open).unwrap());
                     }
                     how => {

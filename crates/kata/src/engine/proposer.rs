@@ -59,6 +59,8 @@ struct Proposer {
     overlay: HashMap<Location, u64>,
     /// Where the adversary has struck, and whom.
     struck: Vec<(usize, usize)>,
+    /// Whose wait is over also if nothing else happens any more.
+    timed: [bool; MOST_THREADS],
     /// Who has said that it waits, and has not read anything since.
     paused: [bool; MOST_THREADS],
     /// Who has said that it waits, and has learnt nothing since.
@@ -133,6 +135,7 @@ pub(crate) fn propose(
             yielders: [std::ptr::null(); MOST_THREADS],
             overlay: HashMap::new(),
             struck: Vec::new(),
+            timed: [false; MOST_THREADS],
             paused: [false; MOST_THREADS],
             waits: [false; MOST_THREADS],
             rounds: [None; MOST_THREADS],
@@ -617,20 +620,33 @@ fn modify(word: &Word, thread: usize, access: Access) -> Done {
     Done { value, stored }
 }
 
-/// Blocks the thread while there is nothing for it.
+/// A wait of limited time begins or ends.
+pub(crate) fn set_timed(timed: bool) {
+    let thread = crate::record::current();
+    with(|proposer| proposer.timed[thread] = timed);
+}
+
+/// Blocks the thread while there is nothing for it. In a wait of limited time it lets the others go on, and looks once more.
 fn wait(thread: usize, access: Access) -> Done {
     let (word, bare) = with(|proposer| (proposer.word(access.location), proposer.options.bare));
+    let timed = with(|proposer| proposer.timed[thread]);
+    let mut yielded = false;
     loop {
         let done = if bare {
             bare_read(&word, access)
         } else {
             modify(&word, thread, access)
         };
-        if done.stored || with(|proposer| proposer.abandoned) {
+        if done.stored || yielded || with(|proposer| proposer.abandoned) {
             return done;
         }
-        word.blocked.borrow_mut().push(loom::thread::current());
-        loom::thread::park();
+        if timed {
+            yielded = true;
+            loom::thread::yield_now();
+        } else {
+            word.blocked.borrow_mut().push(loom::thread::current());
+            loom::thread::park();
+        }
         crate::record::set_current(thread);
         if with(|proposer| proposer.abandoned) {
             return Done::default();

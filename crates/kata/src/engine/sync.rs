@@ -1,6 +1,6 @@
 //! Locks, condition variables and references, made of reads and writes of words.
 
-use super::{Touch, Wish, create, explorer, perform, proposer, touch};
+use super::{Done, Touch, Wish, create, explorer, perform, proposer, touch};
 use crate::record::Site;
 use memory_model::{Access, Change, Clock, Location, NOTHING, join, waiter};
 use std::cell::{Cell, UnsafeCell};
@@ -159,7 +159,8 @@ pub(crate) struct Condvar(Location);
 pub(crate) enum Until {
     /// It is notified.
     Notified,
-    /// It is notified, or its time runs out if nothing else happens any more.
+    /// It is notified, or its time runs out if nothing else happens any more. To the explorer that is no execution: the time
+    /// might have run out at once.
     Timed,
     /// At once, without a notification.
     Now,
@@ -170,36 +171,36 @@ impl Condvar {
         Self(create(0))
     }
 
-    fn modify(&self, change: Change, awaits: bool) {
+    fn modify(&self, change: Change, awaits: bool) -> Done {
         perform(Wish::Read(Access {
             awaits,
             ..access(self.0, Relaxed, change)
-        }));
+        }))
     }
 
+    /// Returns also whether the time has run out.
     pub(crate) fn wait<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
         lock: &'a Mutex<T>,
         until: Until,
-    ) -> MutexGuard<'a, T> {
+    ) -> (MutexGuard<'a, T>, bool) {
         touch(self.0, Touch::Atomic);
         let [waits, called] = waiter(crate::record::current());
         if until == Until::Now {
             drop(guard);
-            return lock.lock();
+            return (lock.lock(), true);
         }
         self.modify(Change::Or(waits), false);
         drop(guard);
         set_timed(until == Until::Timed);
-        self.modify(Change::Take(called), true);
+        let done = self.modify(Change::Take(called), true);
         set_timed(false);
-        lock.lock()
-    }
-
-    /// Whether a wait that ended in this way has run out of time.
-    pub(crate) fn timed_out(until: Until) -> bool {
-        until == Until::Now
+        let timed_out = !done.stored && {
+            let before = self.modify(Change::And(!(waits | called)), false);
+            before.value & called == 0
+        };
+        (lock.lock(), timed_out)
     }
 
     pub(crate) fn notify_one(&self) {
@@ -222,6 +223,8 @@ impl Drop for Condvar {
 fn set_timed(timed: bool) {
     if explorer::is_running() {
         explorer::with(|explorer| explorer.set_timed(timed));
+    } else {
+        proposer::set_timed(timed);
     }
 }
 

@@ -5,6 +5,7 @@
 use crate::record::{self, Site};
 use crate::world::{Word, fail};
 use memory_model::Change;
+use shuttle::future::batch_semaphore::{BatchSemaphore, Fairness};
 use shuttle::rand::RngCore;
 use shuttle_engine::runtime::thread::switch;
 use std::cell::{Cell, RefCell};
@@ -190,10 +191,12 @@ pub(crate) mod thread {
 
 /// Locks, condition variables and references.
 pub(crate) mod sync {
-    use super::Site;
+    use super::{Site, Token, below, pause, switch};
     use shuttle::sync as raw;
     pub(crate) use shuttle::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
+    use std::cell::RefCell;
     use std::ops::Deref;
+    use std::rc::Rc;
     use std::sync::{PoisonError, TryLockError};
 
     macro_rules! lock {
@@ -248,49 +251,104 @@ pub(crate) mod sync {
     pub(crate) enum Until {
         /// It is notified.
         Notified,
-        /// It is notified, or its time runs out. The scheduler cannot tell that nothing else happens any more, so it does
-        /// run out, after the others have had their turn.
+        /// It is notified, or its time runs out.
         Timed,
         /// At once, without a notification.
         Now,
     }
 
+    /// Who waits. A notification takes somebody out of the list.
+    ///
+    /// It is not the engine's, in which time never runs out.
     #[derive(Debug)]
-    pub(crate) struct Condvar(raw::Condvar);
+    pub(crate) struct Condvar(RefCell<Vec<Rc<Token>>>);
+
+    // SAFETY: all model threads are coroutines of one OS thread, and no switch happens while the list is borrowed.
+    unsafe impl Sync for Condvar {}
+    // SAFETY: as above.
+    unsafe impl Send for Condvar {}
 
     impl Condvar {
         pub(crate) fn new() -> Self {
-            Self(raw::Condvar::new())
+            Self(RefCell::default())
         }
 
+        /// Returns also whether the time has run out.
         pub(crate) fn wait<'a, T>(
             &self,
             guard: MutexGuard<'a, T>,
             lock: &'a Mutex<T>,
             until: Until,
-        ) -> MutexGuard<'a, T> {
-            if until == Until::Notified {
-                return self.0.wait(guard).unwrap_or_else(PoisonError::into_inner);
-            }
+        ) -> (MutexGuard<'a, T>, bool) {
             drop(guard);
-            // A strike comes at any time, also before anybody else has done anything: a yield would rule that out.
-            if until == Until::Timed {
-                super::pause();
-            }
-            lock.lock()
-        }
-
-        /// Whether a wait that ended in this way has run out of time.
-        pub(crate) fn timed_out(until: Until) -> bool {
-            until != Until::Notified
+            // Nobody has run since the lock was released.
+            let waiter = Waiter::new(self);
+            let timed_out = match until {
+                Until::Notified => {
+                    waiter.token.take();
+                    false
+                }
+                // At each turn the time runs out, one time in four.
+                Until::Timed => loop {
+                    pause();
+                    if !waiter.waits() {
+                        break false;
+                    }
+                    if below(4) == 0 {
+                        break true;
+                    }
+                },
+                // A strike comes at any time, also before anybody else has done anything: a yield would rule that out.
+                Until::Now => true,
+            };
+            drop(waiter);
+            (lock.lock(), timed_out)
         }
 
         pub(crate) fn notify_one(&self) {
-            self.0.notify_one();
+            switch();
+            let called = {
+                let mut waiting = self.0.borrow_mut();
+                match waiting.len() {
+                    0 => None,
+                    1 => waiting.pop(),
+                    many => Some(waiting.swap_remove(below(many))),
+                }
+            };
+            called.iter().for_each(|token| token.give());
         }
 
         pub(crate) fn notify_all(&self) {
-            self.0.notify_all();
+            switch();
+            let called = self.0.take();
+            called.iter().for_each(|token| token.give());
+        }
+    }
+
+    /// A place in the list.
+    struct Waiter<'a> {
+        condvar: &'a Condvar,
+        token: Rc<Token>,
+    }
+
+    impl<'a> Waiter<'a> {
+        fn new(condvar: &'a Condvar) -> Self {
+            let token = Rc::new(Token::new());
+            condvar.0.borrow_mut().push(Rc::clone(&token));
+            Self { condvar, token }
+        }
+
+        /// Whether nobody has notified it.
+        fn waits(&self) -> bool {
+            let all = self.condvar.0.borrow();
+            all.iter().any(|token| Rc::ptr_eq(token, &self.token))
+        }
+    }
+
+    impl Drop for Waiter<'_> {
+        fn drop(&mut self) {
+            let mut all = self.condvar.0.borrow_mut();
+            all.retain(|token| !Rc::ptr_eq(token, &self.token));
         }
     }
 
@@ -348,10 +406,13 @@ pub(crate) mod sync {
 
 /// Whether an operation that may fail or return without cause does so here: one time in eight.
 pub(crate) fn strikes(_site: Site) -> bool {
-    record::running() && record::pass().adversary && {
-        let _aside = crate::watch::aside();
-        shuttle::rand::thread_rng().next_u64().is_multiple_of(8)
-    }
+    record::running() && record::pass().adversary && below(8) == 0
+}
+
+/// A number less than `bound`, from the scheduler.
+fn below(bound: usize) -> usize {
+    let _aside = crate::watch::aside();
+    (shuttle::rand::thread_rng().next_u64() % bound as u64) as usize
 }
 
 /// Whether a wait of limited time runs out of it at once.
@@ -359,12 +420,13 @@ pub(crate) fn times_out(site: Site) -> bool {
     strikes(site)
 }
 
-/// What the wake of a future makes available and one thread takes.
+/// What the wake of a future, or a notification, makes available and one thread takes. It is none of the tokens that the
+/// engine's `unpark` gives: those are for the program.
 #[derive(Debug)]
 pub(crate) struct Token {
     available: Cell<bool>,
-    /// Who is blocked in `take` and nowhere else.
-    parked: RefCell<Option<shuttle::thread::Thread>>,
+    /// A permit for each time it has been made available, until the thread has been blocked and needs it.
+    wakes: BatchSemaphore,
 }
 
 // SAFETY: all model threads are coroutines of one OS thread, and no switch happens while a cell is being read or set.
@@ -376,17 +438,16 @@ impl Token {
     pub(crate) fn new() -> Self {
         Self {
             available: Cell::new(false),
-            parked: RefCell::new(None),
+            wakes: BatchSemaphore::new(0, Fairness::Unfair),
         }
     }
 
     /// Waits until the token is available, and takes it. Always called by the same thread.
     pub(crate) fn take(&self) {
-        // The engine's park may return without cause.
+        switch();
         while !self.available.replace(false) {
-            self.parked.replace(Some(shuttle::thread::current()));
-            shuttle::thread::park();
-            self.parked.replace(None);
+            // It fails only when the execution is over.
+            let _ = self.wakes.acquire_blocking(1);
         }
     }
 
@@ -394,11 +455,7 @@ impl Token {
     pub(crate) fn give(&self) {
         switch();
         self.available.set(true);
-        // Not to a thread that is elsewhere: its next park would return without cause.
-        let parked = self.parked.borrow().clone();
-        if let Some(thread) = parked {
-            thread.unpark();
-        }
+        self.wakes.release(1);
     }
 }
 

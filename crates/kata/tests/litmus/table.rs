@@ -2,15 +2,17 @@
 
 use crate::child::Engine;
 use crate::programs::blocking::{
-    Again, Exchange, consumers, increment, late_token, letter_beside_a_token, limited_wait, park,
-    sleeper, token_for_a_yielding_thread, two_locks, wake_up,
+    Again, Exchange, Notify, beside_a_limited_wait, consumers, increment, late_token,
+    letter_beside_a_token, limited_wait, nobody_comes, park, sleeper, token_for_a_yielding_thread,
+    two_locks, wake_up,
 };
 use crate::programs::exclusion::{
     Entry, Take, Ticket, baton, dekker, peterson, silent_spin_lock, spin_lock, ticket_lock,
     try_lock,
 };
 use crate::programs::futures::{
-    Keep, letter_before_the_wake, oneshot, wake_during_the_poll, wakes_a_waker_of,
+    Keep, letter_before_the_wake, oneshot, token_beside_a_wake, wake_during_the_poll,
+    wakes_a_waker_of,
 };
 use crate::programs::heap::{Guarded, Plain, Watched, drop_after_use, overwrite, take, treiber};
 use crate::programs::memory::{
@@ -470,14 +472,18 @@ fn waiting() -> Vec<Row> {
         weak("park token", "flag Relaxed", letter_beside_a_token(Relaxed), RACE),
         right("sleeper", "SeqCst fences", sleeper(SeqCst)),
         weak("sleeper", "AcqRel fences", sleeper(AcqRel), DEADLOCK),
-        wrong("limited wait", "counts on the notification", limited_wait(true), "nobody has come in time").bare_loom(Accepted),
-        wrong("limited wait", "counts on its end", limited_wait(false), "somebody has come in time")
-            .unseen_by_shuttle("a wait of limited time is always over before it is notified"),
+        wrong("limited wait", "counts on the notification", limited_wait(true), "nobody has come in time"),
+        wrong("limited wait", "counts on its end", limited_wait(false), "somebody has come in time"),
+        right("limited wait", "nobody comes", nobody_comes()),
+        right("limited wait", "hands its notification on", beside_a_limited_wait(Notify::One, true)),
+        wrong("limited wait", "keeps its notification", beside_a_limited_wait(Notify::One, false), DEADLOCK),
+        right("limited wait", "all are notified", beside_a_limited_wait(Notify::All, false)),
         right("future", "waker kept with the look", oneshot(Keep::WithTheLook)).no_leaks(),
         wrong("future", "waker kept after the look", oneshot(Keep::AfterTheLook), DEADLOCK),
         wrong("future", "only the first waker kept", oneshot(Keep::TheFirst), DEADLOCK).bare_loom(Accepted).bare_shuttle(Accepted),
         wrong("future", "no waker kept", oneshot(Keep::Nothing), DEADLOCK),
         right("future", "woken during its poll", wake_during_the_poll()).no_leaks(),
+        right("future", "unparked during its wait", token_beside_a_wake()),
         right("future", "the newest of two wakers", wakes_a_waker_of(true)),
         wrong("future", "the oldest of two wakers", wakes_a_waker_of(false), DEADLOCK),
         right("future", "flag Release", letter_before_the_wake(Release)),

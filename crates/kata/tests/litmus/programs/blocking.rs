@@ -334,3 +334,54 @@ pub fn limited_wait(notified: bool) -> impl Fn() {
         opener.join().unwrap();
     }
 }
+
+/// A wait of limited time, and nobody who notifies.
+pub fn nobody_comes() -> impl Fn() {
+    || {
+        let (never, lock) = (Condvar::new(), Mutex::new(()));
+        let ended = never.wait_timeout(lock.lock().unwrap(), Duration::from_secs(1));
+        assert!(ended.unwrap().1.timed_out());
+    }
+}
+
+/// Who is notified.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Notify {
+    One,
+    All,
+}
+
+/// A thread that waits, beside one that waits for a limited time: what that one is given in time it has to hand on, and what it
+/// is not given goes to the other one.
+pub fn beside_a_limited_wait(notify: Notify, hands_on: bool) -> impl Fn() {
+    move || {
+        let gate = Arc::new((Mutex::new(false), Condvar::new()));
+        let limited = {
+            let gate = gate.clone();
+            thread::spawn(move || {
+                let (open, opened) = &*gate;
+                let open = open.lock().unwrap();
+                if !*open {
+                    let ended = opened.wait_timeout(open, Duration::from_secs(1));
+                    if hands_on && !ended.unwrap().1.timed_out() {
+                        opened.notify_one();
+                    }
+                }
+            })
+        };
+        let opener = {
+            let gate = gate.clone();
+            thread::spawn(move || {
+                *gate.0.lock().unwrap() = true;
+                match notify {
+                    Notify::One => gate.1.notify_one(),
+                    Notify::All => gate.1.notify_all(),
+                }
+            })
+        };
+        let open = gate.0.lock().unwrap();
+        drop(gate.1.wait_while(open, |open| !*open).unwrap());
+        limited.join().unwrap();
+        opener.join().unwrap();
+    }
+}

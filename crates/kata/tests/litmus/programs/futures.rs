@@ -90,6 +90,35 @@ pub fn wake_during_the_poll() -> impl Fn() {
     }
 }
 
+/// The token of a thread that awaits a future is still there afterwards.
+pub fn token_beside_a_wake() -> impl Fn() {
+    || {
+        let me = thread::current();
+        let mut waking = None;
+        let woken = Arc::new(AtomicBool::new(false));
+        block_on(poll_fn(|context| {
+            if waking.is_some() && woken.load(Acquire) {
+                return Poll::Ready(());
+            }
+            if waking.is_none() {
+                let (me, waker, woken) = (me.clone(), context.waker().clone(), woken.clone());
+                waking = Some(thread::spawn(move || {
+                    me.unpark();
+                    woken.store(true, Release);
+                    waker.wake();
+                }));
+                return Poll::Pending;
+            }
+            // Polled by the adversary.
+            context.waker().wake_by_ref();
+            thread::yield_now();
+            Poll::Pending
+        }));
+        thread::park();
+        waking.expect("polled").join().unwrap();
+    }
+}
+
 /// The wakers of two polls; the thread that was polled wakes for the newer one only, and only one of them is used.
 pub fn wakes_a_waker_of(newest: bool) -> impl Fn() {
     move || {

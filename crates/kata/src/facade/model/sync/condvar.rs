@@ -31,22 +31,28 @@ impl Condvar {
         }
     }
 
+    /// Returns also whether the time has run out.
     fn wait_once<'a, T>(
         &self,
         guard: MutexGuard<'a, T>,
         until: Until,
         site: Site,
-    ) -> MutexGuard<'a, T> {
+    ) -> (MutexGuard<'a, T>, bool) {
         let _aside = watch::aside();
         let lock_site = guard.site;
         let (raw, lock) = guard.unwrap();
         record::event(lock.tag.id, Op::Unlock, lock_site);
         let spurious = until == Until::Now;
         let wait = || self.raw.wait(raw, &lock.raw, until);
+        let note = |&(_, timed_out): &(_, bool), op: &mut Op| {
+            *op = Op::Wait {
+                spurious: timed_out,
+            }
+        };
         let about = About::Object(&self.tag);
-        let raw = step(about, Op::Wait { spurious }, site, wait, nothing);
+        let (raw, timed_out) = step(about, Op::Wait { spurious }, site, wait, note);
         record::event(lock.tag.id, Op::Lock("lock"), site);
-        MutexGuard::wrap(raw, lock, site)
+        (MutexGuard::wrap(raw, lock, site), timed_out)
     }
 
     /// As long as a notification takes, or not at all.
@@ -66,7 +72,7 @@ impl Condvar {
     pub fn wait<'a, T>(&self, guard: MutexGuard<'a, T>) -> LockResult<MutexGuard<'a, T>> {
         let site = Location::caller();
         let until = Self::until(site);
-        let guard = self.wait_once(guard, until, site);
+        let (guard, _) = self.wait_once(guard, until, site);
         judge(guard.lock.poisoned.load(Relaxed), guard)
     }
 
@@ -83,13 +89,13 @@ impl Condvar {
         let site = Location::caller();
         while condition(&mut guard) {
             let until = Self::until(site);
-            guard = self.wait_once(guard, until, site);
+            (guard, _) = self.wait_once(guard, until, site);
         }
         judge(guard.lock.poisoned.load(Relaxed), guard)
     }
 
-    /// As `wait`; the time may run out at any moment, whatever `timeout` says. In a model it does so once, and once it
-    /// does not.
+    /// As `wait`; the time may run out at any moment, whatever `timeout` says. In some executions it does, and in others a
+    /// notification comes first.
     ///
     /// # Errors
     /// Never; the signature is that of `std`.
@@ -105,8 +111,7 @@ impl Condvar {
         } else {
             Until::Timed
         };
-        let guard = self.wait_once(guard, until, site);
-        let timed_out = engine::sync::Condvar::timed_out(until);
+        let (guard, timed_out) = self.wait_once(guard, until, site);
         Ok((guard, WaitTimeoutResult(timed_out)))
     }
 
