@@ -193,7 +193,7 @@ fn condvar_notify_all_is_not_lost() {
 
 #[test]
 fn condvar_wait_while_returns_only_when_the_condition_is_false() {
-    Exhaustive::new().preemptions(2).executions(1_000).run(|| {
+    Exhaustive::new().preemptions(2).executions(600).run(|| {
         let basket = Arc::new((Mutex::new(0_u32), Condvar::new()));
         let consumer = start(&basket, |(items, filled)| {
             let mut items = filled.wait_while(items.lock(), |items| *items == 0);
@@ -425,7 +425,7 @@ fn in_company<S: Send + Sync + 'static>(
         .step_by_step()
         .preemptions(0)
         .branches(20_000)
-        .executions(500)
+        .executions(300)
         .run(move || {
             let shared = Arc::new(make());
             let waiters = std::cell::RefCell::new(Vec::new());

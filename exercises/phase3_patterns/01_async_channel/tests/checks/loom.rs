@@ -37,11 +37,11 @@ impl Letter {
     }
 }
 
-/// Explores all executions; where there are too many, five hundred with at most `preemptions` preemptions.
+/// Explores all executions; where there are too many, three hundred with at most `preemptions` preemptions.
 fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     Exhaustive::new()
         .preemptions(preemptions)
-        .executions(500)
+        .executions(300)
         .run(model);
 }
 
