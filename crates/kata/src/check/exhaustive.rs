@@ -233,7 +233,7 @@ impl Exhaustive {
         context: &Arc<impl Fn() -> Context + 'static>,
         model: &Arc<F>,
     ) -> Box<Report> {
-        if !report.blames_an_ordering || self.raw {
+        if report.remedies.is_empty() || self.raw {
             return report;
         }
         record::begin_exploration();
@@ -271,19 +271,31 @@ impl Exhaustive {
                 explore::begin_execution();
             }
         };
-        explore::explore(
-            move || context(),
-            || {
-                engine::propose(
-                    options,
-                    Arc::clone(model) as Arc<dyn Fn() + Send + Sync>,
-                    begin,
-                    move || explore::end_execution(leaks),
-                    explore::abandon_run,
-                );
-            },
-        )?;
-        Ok(proposed.load(Relaxed) < self.executions)
+        let before = record::executions();
+        loop {
+            let (context, begin) = (Arc::clone(&context), begin.clone());
+            let explored = explore::explore(
+                move || context(),
+                || {
+                    engine::propose(
+                        options,
+                        Arc::clone(model) as Arc<dyn Fn() + Send + Sync>,
+                        begin,
+                        move || explore::end_execution(leaks),
+                        explore::abandon_run,
+                    );
+                },
+            );
+            match explored {
+                Ok(()) => return Ok(proposed.load(Relaxed) < self.executions),
+                Err(report) if !engine::take_outgrown() => return Err(report),
+                // Next time there is room for as many.
+                Err(_) => {
+                    proposed.store(0, Relaxed);
+                    record::set_executions(before);
+                }
+            }
+        }
     }
 
     /// Explores everything, as it is or with all orderings SeqCst, within a budget of runs.

@@ -5,13 +5,15 @@
 //! stricter than the axioms. Each event goes into a [`Graph`], one for each modification order that is still possible. When
 //! none is left the execution does not exist, and is abandoned.
 //!
-//! Two of loom's properties are made up for:
+//! Three of loom's properties are made up for:
 //!
 //! - it remembers one last access of each atomic, so that a thread's own load hides an earlier load of another thread from
 //!   the store that follows: of `x.load()` beside `x.load(); x.swap(1)` it explores one execution. Every load passes a
 //!   *turnstile* first: all accesses to that depend on each other, and it orders no memory;
 //! - its own park token is lost on a thread that yields, and wakes a thread that waits for something else. An operation that
-//!   waits looks at its word, and the thread is blocked only while there is nothing for it.
+//!   waits looks at its word, and the thread is blocked only while there is nothing for it;
+//! - the creation of an atomic is an access for it, and as it knows less of what happens before what than the axioms do, it
+//!   would take that for a race. All atomics are created before the first thread runs.
 //!
 //! The adversary strikes in a pass of its own, once for each place and thread, so that the state space stays small.
 
@@ -30,6 +32,9 @@ use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCs
 /// The most modification orders that are followed at the same time. With more some executions may be missed.
 const ORDERS: usize = 512;
 
+/// How many locations there are words for at least.
+const LEAST_LOCATIONS: usize = 32;
+
 /// The stack of a thread. What is not used costs nothing.
 const STACK: usize = 512 * 1024;
 
@@ -46,11 +51,25 @@ struct Word {
     blocked: RefCell<Vec<loom::thread::Thread>>,
 }
 
+impl Word {
+    fn new(initial: u64) -> Self {
+        Self {
+            word: AtomicU64::new(initial),
+            turnstile: AtomicU8::new(0),
+            cell: loom::cell::UnsafeCell::new(()),
+            stores: RefCell::new(vec![EventId::INITIAL]),
+            blocked: RefCell::default(),
+        }
+    }
+}
+
 struct Proposer {
     /// One for each modification order that is possible.
     graphs: Vec<Graph>,
     memory: Memory,
     words: HashMap<Location, Rc<Word>>,
+    /// Words for locations to come.
+    spare: Vec<Rc<Word>>,
     handles: Vec<Option<loom::thread::JoinHandle<()>>>,
     abandoned: bool,
     /// How each thread gets away from an execution that does not exist.
@@ -87,6 +106,9 @@ thread_local! {
     static PROPOSER: RefCell<Option<Proposer>> = const { RefCell::new(None) };
     static RUNNING: Cell<bool> = const { Cell::new(false) };
     static PREY_SEEN: Cell<bool> = const { Cell::new(false) };
+    /// How many locations an execution has had so far, and some more.
+    static LOCATIONS: Cell<usize> = const { Cell::new(LEAST_LOCATIONS) };
+    static OUTGROWN: Cell<bool> = const { Cell::new(false) };
     static STACKS: RefCell<Vec<DefaultStack>> = const { RefCell::new(Vec::new()) };
 }
 
@@ -98,6 +120,12 @@ pub(crate) fn is_running() -> bool {
 /// Whether somebody came by a place at which the adversary could strike, since the last call.
 pub(crate) fn take_prey_seen() -> bool {
     PREY_SEEN.replace(false)
+}
+
+/// Whether an execution had more locations than any before it, since the last call: what loom took for a race in it may have been
+/// the creation of an atomic.
+pub(crate) fn take_outgrown() -> bool {
+    OUTGROWN.replace(false)
 }
 
 fn with<R>(ask: impl FnOnce(&mut Proposer) -> R) -> R {
@@ -130,6 +158,7 @@ pub(crate) fn propose(
             graphs: vec![Graph::new(1, true)],
             memory,
             words: HashMap::new(),
+            spare: Vec::new(),
             handles: Vec::new(),
             abandoned: false,
             yielders: [std::ptr::null(); MOST_THREADS],
@@ -143,7 +172,10 @@ pub(crate) fn propose(
         }));
         RUNNING.set(true);
         with(|proposer| {
-            // To loom their creation is an access, which must happen before all others.
+            if !options.bare {
+                let words = (0..LOCATIONS.get()).map(|_| Rc::new(Word::new(0)));
+                proposer.spare = words.collect();
+            }
             proposer.word(token(0));
             for number in 0..crate::local::statics() {
                 let location = proposer.memory.create_static(number);
@@ -189,18 +221,22 @@ impl Drop for Forget {
 
 impl Proposer {
     fn word(&mut self, location: Location) -> Rc<Word> {
-        let bare = self.options.bare;
-        let initial = self.memory.initial(location);
-        let word = self.words.entry(location).or_insert_with(|| {
-            Rc::new(Word {
-                word: AtomicU64::new(if bare { initial } else { 0 }),
-                turnstile: AtomicU8::new(0),
-                cell: loom::cell::UnsafeCell::new(()),
-                stores: RefCell::new(vec![EventId::INITIAL]),
-                blocked: RefCell::default(),
-            })
+        if let Some(word) = self.words.get(&location) {
+            return Rc::clone(word);
+        }
+        let initial = if self.options.bare {
+            self.memory.initial(location)
+        } else {
+            0
+        };
+        let word = self.spare.pop().unwrap_or_else(|| {
+            OUTGROWN.set(!self.options.bare);
+            Rc::new(Word::new(initial))
         });
-        Rc::clone(word)
+        self.words.insert(location, Rc::clone(&word));
+        let locations = self.words.len() + LEAST_LOCATIONS / 2;
+        LOCATIONS.set(LOCATIONS.get().max(locations));
+        word
     }
 
     /// Every graph becomes those that `grow` makes of it.

@@ -23,6 +23,8 @@ const HANG: Duration = Duration::from_secs(120);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Engine {
     Kata,
+    /// loom alone, where `kata` tries its explorer first.
+    StepByStep,
     /// The engine without `kata`'s corrections and without the adversary.
     Raw,
 }
@@ -39,6 +41,15 @@ pub struct Report {
     pub steps: Vec<Step>,
     pub replay: String,
     pub text: String,
+    #[serde(default)]
+    pub remedies: Vec<Remedy>,
+}
+
+/// An advice of a report.
+#[derive(Debug, Deserialize)]
+pub struct Remedy {
+    pub text: String,
+    pub helps: Option<bool>,
 }
 
 /// A step of a report.
@@ -165,6 +176,14 @@ fn explore_in(
             name,
             if engine == Engine::Raw { "raw" } else { "kata" },
         ])
+        .env(
+            "KATA_ENGINE",
+            if engine == Engine::StepByStep {
+                "loom"
+            } else {
+                ""
+            },
+        )
         .env("KATA_REPORT", &report)
         .env("KATA_REPLAY", replay.unwrap_or_default())
         .stdin(Stdio::null())

@@ -77,6 +77,12 @@ mod walk {
                 row: index,
                 engine: Engine::Kata,
             });
+            if table::LOOM {
+                jobs.push_back(Job {
+                    row: index,
+                    engine: Engine::StepByStep,
+                });
+            }
             if row
                 .expected
                 .as_ref()
@@ -187,6 +193,14 @@ mod walk {
                 }
             };
             compare(WORLD, outcome, &expected.kata);
+            if let Some((outcome, _)) = found(Engine::StepByStep) {
+                let differs = expected.step_by_step.as_ref();
+                let verdict = differs.map_or(&expected.kata, |(verdict, _)| verdict);
+                compare("step by step", outcome, verdict);
+                if let Some((verdict, why)) = differs {
+                    println!("{:<22}  step by step: {verdict:?}, for {why}", "");
+                }
+            }
             if let Some((raw, verdict)) = raw.zip(expected.raw.as_ref()) {
                 compare("bare engine", raw, verdict);
             }

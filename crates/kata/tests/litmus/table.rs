@@ -16,10 +16,10 @@ use crate::programs::futures::{
 };
 use crate::programs::heap::{Guarded, Plain, Watched, drop_after_use, overwrite, take, treiber};
 use crate::programs::memory::{
-    Independent, Link, SeqLock, Side, coherence, coherence_of_two, fence_pair, fence_too_early,
-    hidden_load, independent_reads, load_buffering, look_by_addition, message_passing,
-    modifications_as_fences, overwritten_release, publication, release_sequence, seqlock,
-    store_beside_swap, store_buffering, two_and_two_writes, write_to_read_causality,
+    Independent, Link, SeqLock, Side, coherence, coherence_of_two, created_by_a_thread, fence_pair,
+    fence_too_early, hidden_load, independent_reads, load_buffering, look_by_addition,
+    message_passing, modifications_as_fences, overwritten_release, publication, release_sequence,
+    seqlock, store_beside_swap, store_buffering, two_and_two_writes, write_to_read_causality,
 };
 use crate::programs::structures::{
     Deque, Hazard, Ring, chase_lev, free_list, hazard_pointer, michael_scott, reference_count,
@@ -34,7 +34,7 @@ pub const WORLD: &str = "loom";
 #[cfg(not(feature = "loom"))]
 pub const WORLD: &str = "shuttle";
 
-const LOOM: bool = cfg!(feature = "loom");
+pub const LOOM: bool = cfg!(feature = "loom");
 
 /// What a checker says of a program.
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +53,8 @@ pub struct Expected {
     pub kata: Verdict,
     /// Where `kata` does better: what the bare engine says.
     pub raw: Option<Verdict>,
+    /// Where loom alone says something else, and why.
+    pub step_by_step: Option<(Verdict, &'static str)>,
     /// A bound on the executions of an accepted program, so that a growing state space is seen.
     pub at_most: Option<usize>,
     /// The verdict is wrong, because this is never explored.
@@ -96,6 +98,7 @@ impl Row {
             expected: Some(Expected {
                 kata: if LOOM { loom } else { shuttle },
                 raw: None,
+                step_by_step: None,
                 at_most: None,
                 unseen: None,
             }),
@@ -116,6 +119,13 @@ impl Row {
     /// The bare loom's verdict.
     fn bare_loom(self, verdict: Verdict) -> Self {
         self.expect(LOOM, |expected| expected.raw = Some(verdict))
+    }
+
+    /// The verdict of loom alone, and why it differs.
+    fn step_by_step(self, verdict: Verdict, why: &'static str) -> Self {
+        self.expect(LOOM, |expected| {
+            expected.step_by_step = Some((verdict, why))
+        })
     }
 
     /// The verdict of shuttle without the adversary.
@@ -321,6 +331,7 @@ fn litmus() -> Vec<Row> {
         weak("2+2W", "Relaxed", two_and_two_writes(Relaxed), "both first stores came last"),
         right("release sequence", "continued by a CAS", release_sequence(Link::Store, Link::Modify)),
         right("release sequence", "RMW, continued by a CAS", release_sequence(Link::Modify, Link::Modify)),
+        right("release sequence", "to an atomic created by a thread", created_by_a_thread),
         weak("release sequence", "broken by a store", release_sequence(Link::Store, Link::Store), RACE),
         weak("release sequence", "RMW, broken by a store", release_sequence(Link::Modify, Link::Store), RACE)
             .bare_loom(Rejected(RACE)),
@@ -373,7 +384,8 @@ fn locks() -> Vec<Row> {
         weak("ticket lock", "serve Relaxed", ticket_lock(Ticket { serve: Relaxed, ..Ticket::RIGHT }), RACE),
         wrong("ticket lock", "ticket by load and store", ticket_lock(Ticket { atomic: false, ..Ticket::RIGHT }), RACE)
             .shuttle_says(Inconclusive)
-            .expect(LOOM, |expected| expected.kata = Rejected("never comes")),
+            .expect(LOOM, |expected| expected.kata = Rejected("never comes"))
+            .step_by_step(Rejected(RACE), "both are wrong with it, and it comes to the race first"),
         right("Dekker", "SeqCst accesses", dekker(both(sc))),
         right("Dekker", "SeqCst fences", dekker(both(Entry::FENCE))).at_most(300),
         weak("Dekker", "Release, Acquire", dekker(both(Entry::ACQUIRE)), RACE),

@@ -218,6 +218,47 @@ pub fn release_sequence(head: Link, link: Link) -> impl Fn() {
     }
 }
 
+/// An atomic that one thread creates, and another one reaches through a release sequence that a third one has continued.
+pub fn created_by_a_thread() {
+    struct Parcel {
+        inside: UnsafeCell<*mut AtomicUsize>,
+        ready: AtomicUsize,
+    }
+    // SAFETY: who touches the inside when is what the model is about.
+    unsafe impl Send for Parcel {}
+    // SAFETY: as above.
+    unsafe impl Sync for Parcel {}
+    let parcel = Arc::new(Parcel {
+        inside: UnsafeCell::new(std::ptr::null_mut()),
+        ready: AtomicUsize::new(0),
+    });
+    let writer = {
+        let parcel = parcel.clone();
+        thread::spawn(move || {
+            let atomic = Box::into_raw(Box::new(AtomicUsize::new(7)));
+            // SAFETY: nobody looks before it is ready.
+            parcel.inside.with_mut(|inside| unsafe { *inside = atomic });
+            parcel.ready.store(1, Release);
+        })
+    };
+    let middle = {
+        let parcel = parcel.clone();
+        thread::spawn(move || {
+            let _ = parcel.ready.compare_exchange(1, 2, Relaxed, Relaxed);
+        })
+    };
+    // SAFETY: it is ready, or everybody is gone.
+    let inside = || parcel.inside.with(|inside| unsafe { *inside });
+    if parcel.ready.load(Acquire) == 2 {
+        // SAFETY: it is freed in the end.
+        assert_eq!(unsafe { &*inside() }.fetch_add(1, Relaxed), 7);
+    }
+    writer.join().unwrap();
+    middle.join().unwrap();
+    // SAFETY: nobody else has it any more.
+    drop(unsafe { Box::from_raw(inside()) });
+}
+
 /// WRC: a message handed from the first thread by the second to the third.
 pub fn write_to_read_causality(first: [Ordering; 2], second: [Ordering; 2]) -> impl Fn() {
     let [(raise, look), (pass_on, look_again)] = [first, second].map(<(_, _)>::from);
