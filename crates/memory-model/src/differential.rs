@@ -7,7 +7,7 @@
 
 use super::program::{Op, Program, fetch_add, store};
 use super::random::{PROFILES, Profile, Random, THREADS, program, setting};
-use super::{Cycles, EventId, Graph, Kind, Model, Remedy, Total, execution};
+use super::{Cycles, EventId, Fence, Graph, Kind, Model, Remedied, Remedy, Side, Total, execution};
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
@@ -178,6 +178,29 @@ fn event(graph: &Graph, thread: usize, number: usize) -> EventId {
     EventId::new(thread, place)
 }
 
+/// The axioms of the enumerator come to the same conclusions as the graph.
+fn recheck(remedied: &Remedied, remedy: &Remedy) {
+    let again = remedied.recheck().expect("it is small");
+    assert_eq!(
+        (remedied.is_consistent(), remedy),
+        (again.is_consistent(), remedy),
+        "{remedied:?}"
+    );
+    let moments =
+        |thread: usize| (0..=remedied.around[thread].len()).map(move |place| (thread, place));
+    for (before, after) in [(0, 1), (1, 0)] {
+        for before in moments(before) {
+            for after in moments(after) {
+                assert_eq!(
+                    (remedied.orders(before, after), before, after),
+                    (again.orders(before, after), before, after),
+                    "{remedy:?} {remedied:?}"
+                );
+            }
+        }
+    }
+}
+
 /// What a remedy forbids is what the program with it does not do any more.
 #[test]
 fn differential_remedies() {
@@ -206,9 +229,18 @@ fn differential_remedies() {
                             Stronger::Operation => {
                                 remedy.orders = events.map(|event| (event, SeqCst)).to_vec()
                             }
-                            Stronger::Fence => remedy.fences = events.to_vec(),
+                            Stronger::Fence => {
+                                let after = |beside| Fence {
+                                    beside,
+                                    side: Side::After,
+                                    order: SeqCst,
+                                };
+                                remedy.fences = events.map(after).to_vec();
+                            }
                         }
-                        graph.remedied(&remedy).is_consistent()
+                        let remedied = graph.remedied(&remedy);
+                        recheck(&remedied, &remedy);
+                        remedied.is_consistent()
                     };
                     let remain = graphs.iter().filter(remains).count();
                     let strong = stronger(program.clone(), 0, left, what);

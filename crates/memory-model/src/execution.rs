@@ -251,6 +251,8 @@ pub(super) struct Execution {
     pub events: Vec<Event>,
     /// The initial values come before all else.
     pub sequenced: Relation,
+    /// From the beginning of a thread to its first event, and from its last one to who waits for its end.
+    pub joined: Relation,
     /// From a store to the loads that read it.
     pub reads: Relation,
     /// Modification order.
@@ -297,7 +299,11 @@ impl Execution {
                 }
             }
         }
-        let happens_before = self.sequenced.union(&synchronizes).closure();
+        let happens_before = self
+            .sequenced
+            .union(&self.joined)
+            .union(&synchronizes)
+            .closure();
         Derived {
             reads_before,
             coherence,
@@ -466,7 +472,10 @@ impl Execution {
                 }
                 causes.is_acyclic()
             }
-            Cycles::Forbidden => self.reads.union(&self.sequenced).is_acyclic(),
+            Cycles::Forbidden => {
+                let order = self.sequenced.union(&self.joined);
+                self.reads.union(&order).is_acyclic()
+            }
         }
     }
 }
@@ -554,6 +563,7 @@ pub(super) fn candidates(
                 visit(&Execution {
                     events: events.clone(),
                     sequenced: sequenced.clone(),
+                    joined: Relation::empty(events.len()),
                     reads,
                     modifications: modifications.clone(),
                     outcome: outcome.clone(),

@@ -30,6 +30,7 @@ mod graph;
 mod picture;
 mod program;
 pub mod random;
+mod recheck;
 mod relation;
 mod remedy;
 #[cfg(test)]
@@ -49,7 +50,8 @@ pub use picture::Witness;
 pub use program::{
     Op, Program, Thread, Value, Weaker, compare_exchange, fence, fetch_add, load, store, when,
 };
-pub use remedy::{Moment, Remedied, Remedy};
+pub use recheck::Recheck;
+pub use remedy::{Fence, Moment, Remedied, Remedy, Side};
 
 /// How much the SeqCst operations promise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]

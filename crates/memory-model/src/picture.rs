@@ -30,6 +30,7 @@ impl Witness {
             reads,
             modifications,
             outcome,
+            joined: _,
         } = execution;
         // As close to an interleaving as it gets.
         let causal = sequenced.union(reads);

@@ -4,13 +4,33 @@ use super::change::Change;
 use super::graph::{EventId, Graph, Kind};
 use std::sync::atomic::Ordering;
 
-/// What is stronger than in the execution itself.
+/// What is stronger than in the execution itself. A read-modify-write goes by the name of its load.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Remedy {
-    /// The ordering of accesses and fences. A read-modify-write goes by the name of its load.
+    /// The ordering of accesses and fences.
     pub orders: Vec<(EventId, Ordering)>,
-    /// SeqCst fences, after these events. A read-modify-write goes by the name of its load.
-    pub fences: Vec<EventId>,
+    /// Fences beside these events.
+    pub fences: Vec<Fence<EventId>>,
+}
+
+/// A fence that an execution does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Fence<Event> {
+    /// The event next to it.
+    pub beside: Event,
+    /// On which side of that.
+    pub side: Side,
+    /// Its ordering.
+    pub order: Ordering,
+}
+
+/// Before or after an event in program order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// Right before it.
+    Before,
+    /// Right after it.
+    After,
 }
 
 /// A point of an execution: a thread, and how many of its events it has done.
@@ -19,9 +39,10 @@ pub type Moment = (usize, usize);
 /// An execution with a [`Remedy`].
 #[derive(Clone, Debug)]
 pub struct Remedied {
-    graph: Graph,
-    /// For each thread and event, its place with the fences that have come in.
-    places: Vec<Vec<usize>>,
+    pub(super) graph: Graph,
+    /// For each thread and event, the place of the first of the fences before it and of the last of those after it, and its own
+    /// if there are none.
+    pub(super) around: Vec<Vec<[usize; 2]>>,
     consistent: bool,
 }
 
@@ -36,14 +57,14 @@ impl Remedied {
     #[must_use]
     pub fn orders(&self, (thread, place): Moment, (later, end): Moment) -> bool {
         let end = match end.checked_sub(1) {
-            Some(last) => self.places[later][last] + 1,
+            Some(last) => self.around[later][last][1] + 1,
             None => 0,
         };
         if thread == later {
             return true;
         }
-        let place = self.places[thread].get(place);
-        place.is_some_and(|&place| usize::from(self.graph.before(later, end)[thread]) > place)
+        let next = self.around[thread].get(place);
+        next.is_some_and(|[next, _]| usize::from(self.graph.before(later, end)[thread]) > *next)
     }
 }
 
@@ -58,8 +79,9 @@ impl Graph {
         let threads = self.threads();
         let mut graph = self.bare();
         let mut places = vec![Vec::new(); threads];
+        let mut around = vec![Vec::new(); threads];
         let mut begun: Vec<bool> = (0..threads)
-            .map(|thread| !self.is_spawned(thread))
+            .map(|thread| self.spawn_of(thread).is_none())
             .collect();
         loop {
             let before = graph.len();
@@ -85,6 +107,16 @@ impl Graph {
                     let place = places[thread].len();
                     let exclusive = event.kind == (Kind::Store { exclusive: true });
                     let name = EventId::new(thread, place - usize::from(exclusive));
+                    let fences = |graph: &mut Self, side: Side| {
+                        let here =
+                            |fence: &&Fence<EventId>| fence.beside == name && fence.side == side;
+                        let fences = remedy.fences.iter().filter(here);
+                        fences.for_each(|fence| graph.fence(thread, fence.order));
+                    };
+                    let first = graph.events(thread).len();
+                    if !exclusive {
+                        fences(&mut graph, Side::Before);
+                    }
                     let stronger = remedy.orders.iter().find(|(id, _)| *id == name);
                     if let Some(&(_, order)) = stronger {
                         let modifies = event.access.change != Change::Nothing;
@@ -105,9 +137,10 @@ impl Graph {
                     let next = self.events(thread).get(place + 1);
                     let halfway =
                         next.is_some_and(|next| next.kind == Kind::Store { exclusive: true });
-                    if !halfway && remedy.fences.contains(&name) {
-                        graph.fence(thread, Ordering::SeqCst);
+                    if !halfway {
+                        fences(&mut graph, Side::After);
                     }
+                    around[thread].push([first, graph.events(thread).len() - 1]);
                 }
             }
             if graph.len() == before {
@@ -120,17 +153,15 @@ impl Graph {
         let consistent = graph.is_consistent();
         Remedied {
             graph,
-            places,
+            around,
             consistent,
         }
     }
 
-    fn is_spawned(&self, thread: usize) -> bool {
-        let spawns = |kind| matches!(kind, Kind::Spawn(child) if usize::from(child) == thread);
-        self.threads
-            .iter()
-            .flatten()
-            .any(|event| spawns(event.kind))
+    /// The event that began a thread.
+    pub(super) fn spawn_of(&self, thread: usize) -> Option<EventId> {
+        let spawns = |&id: &EventId| matches!(self.event(id).kind, Kind::Spawn(child) if usize::from(child) == thread);
+        self.added.iter().copied().find(spawns)
     }
 
     /// Whether coherence, atomicity and the order of SeqCst operations hold of all events.

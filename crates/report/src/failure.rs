@@ -46,9 +46,19 @@ pub struct Report {
     pub replay: String,
     /// The picture.
     pub text: String,
-    /// Whether it takes an old value that a load has read for the cause.
-    #[serde(skip)]
-    pub blames_an_ordering: bool,
+    /// What the explanation advises. Nothing if it blames no ordering.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remedies: Vec<Remedy>,
+}
+
+/// An advice, which has been tried on the execution that failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remedy {
+    /// What to change, e.g. `Release in step 4`.
+    pub text: String,
+    /// Whether the execution does not exist with it any more, or the two accesses that raced are in order: judged a second
+    /// time, from the finished execution and by other means. Nothing if that is too long for it.
+    pub helps: Option<bool>,
 }
 
 fn schema<'de, D: Deserializer<'de>>(source: D) -> Result<&'static str, D::Error> {
@@ -245,7 +255,7 @@ mod tests {
             steps: steps.collect(),
             replay: String::new(),
             text: String::new(),
-            blames_an_ordering: false,
+            remedies: Vec::new(),
         };
         report.draw();
         report.text

@@ -18,7 +18,7 @@ mod failure;
 mod skip;
 
 pub use evidence::Evidence;
-pub use failure::{Report, SCHEMA, Step, wrap};
+pub use failure::{Remedy, Report, SCHEMA, Step, wrap};
 pub use skip::Skip;
 
 /// A word out of a fixed list. A name of its own, because serde would take `&'static str` for borrowed from the input.

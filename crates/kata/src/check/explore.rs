@@ -76,7 +76,7 @@ pub(super) fn fail_with(
             steps,
             replay,
             text: String::new(),
-            blames_an_ordering: false,
+            remedies: Vec::new(),
         };
         report.draw();
         FAILED.set(Some(report));

@@ -29,7 +29,7 @@ mod report;
 mod timeline;
 /// Every execution of a litmus program that the C++20 memory model allows.
 pub use memory_model as cpp20;
-pub use report::{Report, Step};
+pub use report::{Remedy, Report, Step};
 mod skip;
 pub use skip::{require_program, skip};
 

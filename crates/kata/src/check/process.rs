@@ -400,7 +400,7 @@ impl Scene {
             steps: steps.collect(),
             replay: test.command("std"),
             text: String::new(),
-            blames_an_ordering: false,
+            remedies: Vec::new(),
         };
         report.draw();
         report

@@ -1,6 +1,6 @@
 //! A failed check as data, and the test that failed.
 
-pub use kata_report::{Report, Step};
+pub use kata_report::{Remedy, Report, Step};
 pub(crate) use kata_report::{SCHEMA, wrap};
 
 /// The running test.

@@ -466,6 +466,10 @@ fn any_picture(row: &Row, report: &Report, sources: &mut HashMap<PathBuf, String
     for step in &report.steps {
         in_the_programs(step, sources);
     }
+    for remedy in &report.remedies {
+        // The programs are small: each remedy can be judged a second time.
+        assert_eq!(remedy.helps, Some(true), "of the remedy `{}`", remedy.text);
+    }
 }
 
 /// Every step stands in its thread's column, in a row that begins with its number.

@@ -362,7 +362,7 @@ pub(super) fn report_without_picture(
         steps: Vec::new(),
         replay,
         text: String::new(),
-        blames_an_ordering: false,
+        remedies: Vec::new(),
     };
     report.text = compose(&report, "");
     report

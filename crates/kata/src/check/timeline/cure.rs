@@ -2,16 +2,25 @@
 
 use super::Picture;
 use crate::record::{AccessName, Event, Op};
-use memory_model::{EventId, Graph, Moment, Remedied, Remedy};
+use memory_model::{EventId, Fence, Graph, Moment, Remedied, Remedy, Side};
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Relaxed, Release, SeqCst};
 
-/// Stronger orderings and SeqCst fences, by the events of a picture.
+/// Stronger orderings and fences, by the events of a picture.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cure {
     /// The ordering an event should have.
     pub orders: Vec<(usize, Ordering)>,
-    /// The events after which there should be a fence.
-    pub fences: Vec<usize>,
+    /// The fences that there should be.
+    pub fences: Vec<Fence<usize>>,
+}
+
+/// A SeqCst fence right after an event.
+pub(super) fn full_fence_after(beside: usize) -> Fence<usize> {
+    Fence {
+        beside,
+        side: Side::After,
+        order: SeqCst,
+    }
 }
 
 /// What a cure has to bring about.
@@ -64,11 +73,20 @@ impl Picture {
                 .filter(|_| !is_of_a_check(&self.events[event]))
         };
         let orders = cure.orders.iter();
+        let fences = cure.fences.iter().map(|fence| {
+            let Fence { side, order, .. } = *fence;
+            let beside = name(&fence.beside)?;
+            Some(Fence {
+                beside,
+                side,
+                order,
+            })
+        });
         let remedy = Remedy {
             orders: orders
                 .map(|(event, order)| Some((name(event)?, *order)))
                 .collect::<Option<_>>()?,
-            fences: cure.fences.iter().map(name).collect::<Option<_>>()?,
+            fences: fences.collect::<Option<_>>()?,
         };
         Some(graph.remedied(&remedy))
     }
@@ -134,6 +152,16 @@ impl Picture {
             || matches!(goal, Goal::Ordered(before, after) if remedied.orders(self.moment(before), self.moment(after)))
     }
 
+    /// Whether a cure helps, judged a second time: see [`Remedied::recheck`].
+    pub(super) fn really_helps(&self, cure: &Cure, goal: Goal) -> Option<bool> {
+        let remedied = self.remedied(cure)?;
+        let again = remedied.recheck()?;
+        let ordered = |before, after| again.orders(self.moment(before), self.moment(after));
+        let helps = !again.is_consistent()
+            || matches!(goal, Goal::Ordered(before, after) if ordered(before, after));
+        Some(helps)
+    }
+
     /// A smallest cure in the code under test.
     pub(super) fn cure(&self, goal: Goal) -> Search<Cure> {
         let Some(length) = self.execution.as_ref().map(Graph::len) else {
@@ -150,7 +178,9 @@ impl Picture {
                     Some(order) => cure
                         .orders
                         .extend(events.iter().map(|&event| (event, order))),
-                    None => cure.fences.extend(events),
+                    None => cure
+                        .fences
+                        .extend(events.iter().map(|&event| full_fence_after(event))),
                 }
             }
             cure
@@ -188,7 +218,10 @@ impl Picture {
         let fences: Vec<Cure> = sites
             .iter()
             .map(|events| Cure {
-                fences: events.clone(),
+                fences: events
+                    .iter()
+                    .map(|&event| full_fence_after(event))
+                    .collect(),
                 ..Cure::default()
             })
             .collect();
@@ -268,17 +301,35 @@ impl Picture {
                 _ => format!("{order:?} in {step}"),
             }
         });
-        let fences = cure.fences.iter().map(|&event| {
-            let thread = self.events[event].thread;
-            let later = |index: &usize| {
-                self.events[*index].thread == thread && self.graph_event(*index).is_some()
+        let fences = cure.fences.iter().map(|fence| {
+            let Fence {
+                beside,
+                side,
+                order,
+            } = *fence;
+            let thread = self.events[beside].thread;
+            let own = |index: &usize| {
+                let event = &self.events[*index];
+                let hidden = matches!(event.op, Op::Yield | Op::Exclusive("drop"));
+                event.thread == thread && !hidden
             };
-            let next = (event + 1..self.events.len()).find(later);
-            let place = next.map_or_else(
-                || format!("after {}", self.step(event)),
-                |next| format!("between {} and {}", self.step(event), self.step(next)),
-            );
-            format!("a fence(SeqCst) in {} {place}", self.thread(thread))
+            let (neighbours, word) = match side {
+                Side::Before => (
+                    (0..beside).rev().find(own).map(|last| [last, beside]),
+                    "before",
+                ),
+                Side::After => {
+                    let next = (beside + 1..self.events.len()).find(own);
+                    (next.map(|next| [beside, next]), "after")
+                }
+            };
+            let place = match neighbours {
+                Some([one, other]) => {
+                    format!("between {} and {}", self.step(one), self.step(other))
+                }
+                None => format!("{word} {}", self.step(beside)),
+            };
+            format!("a fence({order:?}) in {} {place}", self.thread(thread))
         });
         let parts: Vec<String> = orders.chain(fences).collect();
         match parts.as_slice() {
@@ -291,7 +342,9 @@ impl Picture {
     /// The events that a cure speaks of.
     pub(super) fn speaks_of(cure: &Cure) -> Vec<usize> {
         let orders = cure.orders.iter().map(|&(event, _)| event);
-        orders.chain(cure.fences.iter().copied()).collect()
+        orders
+            .chain(cure.fences.iter().map(|fence| fence.beside))
+            .collect()
     }
 }
 

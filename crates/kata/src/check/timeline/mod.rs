@@ -5,7 +5,7 @@ mod explain;
 mod source;
 
 use super::messages::{Says, says};
-use super::report::{Report, SCHEMA, Step};
+use super::report::{Remedy, Report, SCHEMA, Step};
 use crate::record::{Event, Kind, NO_OBJECT, Op, Record, Site, Value};
 use std::collections::HashMap;
 use std::panic::Location;
@@ -463,7 +463,12 @@ pub(crate) fn report(
         }
     };
 
-    let blames_an_ordering = why.blames_an_ordering && !strengthened;
+    let remedies = why.advises.iter().filter(|_| !strengthened);
+    let remedies = remedies.map(|(cure, goal)| Remedy {
+        text: picture.words(cure),
+        helps: picture.really_helps(cure, *goal),
+    });
+    let remedies = remedies.collect();
     let blocked = matches!(failure, Failure::Deadlock);
     let mut rows: Vec<Row> = picture
         .events
@@ -536,7 +541,7 @@ pub(crate) fn report(
         steps,
         replay,
         text: String::new(),
-        blames_an_ordering,
+        remedies,
     };
     report.draw();
     report

@@ -128,23 +128,22 @@ pub(in super::super) fn deadlock(picture: &Picture) -> Why {
         };
         sentences.push(sentence);
     }
-    let stale = last_stale(picture);
-    let mut blames_an_ordering = false;
-    if let Some((load, store)) = stale
-        && let Search::Found((text, more)) = tried(picture, Goal::Forbidden)
-    {
-        sentences.push(format!(
-            "{} returned an old value although {} had stored a newer one. {text}",
-            capital(picture.step(load)),
-            picture.step(store)
-        ));
-        speaks_of.extend([load, store]);
-        speaks_of.extend(more);
-        blames_an_ordering = true;
-    }
-    Why {
+    let mut why = Why {
         text: sentences.join(" "),
         speaks_of,
-        blames_an_ordering,
+        ..Why::default()
+    };
+    let goal = Goal::Forbidden;
+    if let Some((load, store)) = last_stale(picture)
+        && let Search::Found(advice) = tried(picture, goal)
+    {
+        why.text += &format!(
+            " {} returned an old value although {} had stored a newer one.",
+            capital(picture.step(load)),
+            picture.step(store)
+        );
+        why.speaks_of.extend([load, store]);
+        why.advise(advice, goal);
     }
+    why
 }

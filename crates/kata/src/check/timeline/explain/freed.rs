@@ -17,24 +17,21 @@ pub(in super::super) fn freed(picture: &Picture, why: &str) -> Why {
             ..Why::default()
         };
     };
-    let mut text = format!(
+    let text = format!(
         "{} touches {}, which {} freed in {}.",
         capital(picture.step(last)),
         picture.name(object),
         picture.thread(picture.events[dropped].thread),
         picture.step(dropped)
     );
-    let mut speaks_of = vec![dropped];
-    let goal = Goal::Forbidden;
-    let reason = overlooked(picture, goal).or_else(|| tried(picture, goal).found());
-    let blames_an_ordering = reason.is_some();
-    if let Some((reason, events)) = reason {
-        text = format!("{text} {reason}");
-        speaks_of.extend(events);
-    }
-    Why {
+    let mut why = Why {
         text,
-        speaks_of,
-        blames_an_ordering,
+        speaks_of: vec![dropped],
+        ..Why::default()
+    };
+    let goal = Goal::Forbidden;
+    if let Some(advice) = overlooked(picture, goal).or_else(|| tried(picture, goal).found()) {
+        why.advise(advice, goal);
     }
+    why
 }

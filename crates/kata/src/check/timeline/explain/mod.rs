@@ -13,11 +13,12 @@ mod spinning;
 mod stale;
 
 use super::Picture;
-use super::cure::{Cure, Goal, Search, acquires, join, releases};
+use super::cure::{Cure, Goal, Search, acquires, full_fence_after, join, releases};
 use crate::record::{Event, NO_OBJECT, Op, Record, Value};
 pub(super) use adversary::adversary;
 pub(super) use deadlock::deadlock;
 pub(super) use freed::freed;
+use memory_model::{Fence, Side};
 pub(super) use race::{overlap, race};
 pub(super) use spinning::spinning;
 pub(super) use stale::stale;
@@ -265,8 +266,25 @@ impl<'a> Graph<'a> {
 pub(super) struct Why {
     pub text: String,
     pub speaks_of: Vec<usize>,
-    /// Whether it says that other orderings would have helped.
-    pub blames_an_ordering: bool,
+    /// What it says would have helped, and how. Nothing if it blames no ordering.
+    pub advises: Vec<(Cure, Goal)>,
+}
+
+impl Why {
+    /// Goes on with an advice.
+    fn advise(&mut self, advice: Advice, goal: Goal) {
+        self.text = format!("{} {}", self.text, advice.text);
+        self.speaks_of.extend(advice.speaks_of);
+        let cures = advice.cures.into_iter();
+        self.advises.extend(cures.map(|cure| (cure, goal)));
+    }
+}
+
+/// What would have helped: each of these cures does.
+struct Advice {
+    text: String,
+    speaks_of: Vec<usize>,
+    cures: Vec<Cure>,
 }
 
 /// What makes up for what is missing.
@@ -294,7 +312,7 @@ fn cure_of(picture: &Picture, missing: &[Missing]) -> Cure {
 }
 
 /// What would have helped, found by trying.
-fn tried(picture: &Picture, goal: Goal) -> Search<(String, Vec<usize>)> {
+fn tried(picture: &Picture, goal: Goal) -> Search<Advice> {
     picture.cure(goal).map(|cure| {
         let words = capital(picture.words(&cure));
         let text = match goal {
@@ -303,11 +321,63 @@ fn tried(picture: &Picture, goal: Goal) -> Search<(String, Vec<usize>)> {
             }
             _ => format!("{words} would have made this execution impossible."),
         };
-        (text, Picture::speaks_of(&cure))
+        Advice {
+            text,
+            speaks_of: Picture::speaks_of(&cure),
+            cures: vec![cure],
+        }
     })
 }
 
-fn sentence(picture: &Picture, missing: &Missing) -> String {
+/// What is missing on the way from one event to another, if it is that which helps.
+fn missing(picture: &Picture, from: usize, to: usize, goal: Goal) -> Option<Advice> {
+    let missing = Graph::new(picture).missing(from, to)?;
+    let cure = cure_of(picture, &missing);
+    if missing.is_empty() || !picture.helps(&cure, goal) {
+        return None;
+    }
+    let mut advice = Advice {
+        text: String::new(),
+        speaks_of: Vec::new(),
+        cures: Vec::new(),
+    };
+    let mut said = Vec::new();
+    for step in &missing {
+        let fenced = with_a_fence(&cure, step).filter(|cure| picture.helps(cure, goal));
+        said.push(capital(sentence(picture, step, fenced.is_some())));
+        advice.speaks_of.extend([step.store, step.load]);
+        advice.cures.extend(fenced);
+    }
+    let both = cure.orders.iter().filter(|(_, order)| *order == AcqRel);
+    said.extend(both.map(|&(event, _)| format!("So {} needs AcqRel.", picture.step(event))));
+    advice.text = said.join(" ");
+    advice.cures.insert(0, cure);
+    Some(advice)
+}
+
+/// The same cure with a fence in place of one of its orderings.
+fn with_a_fence(cure: &Cure, missing: &Missing) -> Option<Cure> {
+    let (beside, side, order) = match (missing.release, missing.acquire) {
+        (true, false) => (missing.store, Side::Before, Release),
+        (false, true) => (missing.load, Side::After, Acquire),
+        _ => return None,
+    };
+    let mut cure = cure.clone();
+    let place = cure.orders.iter().position(|&(event, _)| event == beside)?;
+    // Where it is to have both, one of them is not enough.
+    if cure.orders[place].1 == AcqRel {
+        return None;
+    }
+    cure.orders.remove(place);
+    cure.fences.push(Fence {
+        beside,
+        side,
+        order,
+    });
+    Some(cure)
+}
+
+fn sentence(picture: &Picture, missing: &Missing, may_be_a_fence: bool) -> String {
     let Missing {
         store,
         load,
@@ -328,7 +398,7 @@ fn sentence(picture: &Picture, missing: &Missing) -> String {
         ops.any(|op| matches!(op, Op::Fence(_)))
     };
     let or_a_fence = |order: &str, side: &str| {
-        if fences() {
+        if may_be_a_fence && fences() {
             format!(", or a fence({order}) right {side} it")
         } else {
             String::new()
@@ -354,17 +424,6 @@ fn sentence(picture: &Picture, missing: &Missing) -> String {
             order(load, true)
         ),
     }
-}
-
-/// What is missing, and which step needs two things.
-fn sentences(picture: &Picture, missing: &[Missing]) -> String {
-    let missed = missing
-        .iter()
-        .map(|missing| capital(sentence(picture, missing)));
-    let cure = cure_of(picture, missing);
-    let both = cure.orders.iter().filter(|(_, order)| *order == AcqRel);
-    let both = both.map(|&(event, _)| format!("So {} needs AcqRel.", picture.step(event)));
-    missed.chain(both).collect::<Vec<_>>().join(" ")
 }
 
 fn capital(text: impl Into<String>) -> String {

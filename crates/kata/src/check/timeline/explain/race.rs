@@ -54,33 +54,19 @@ pub(in super::super) fn race(picture: &Picture, record: &Record) -> Why {
             picture.step(from)
         )
     };
-    let mut speaks_of = vec![from];
-    let goal = Goal::Ordered(from, last);
-    let missing = Graph::new(picture).missing(from, last).unwrap_or_default();
-    let mut blames_an_ordering = true;
-    let closing = if !missing.is_empty() && picture.helps(&cure_of(picture, &missing), goal) {
-        let ends = missing
-            .iter()
-            .flat_map(|missing| [missing.store, missing.load]);
-        speaks_of.extend(ends);
-        sentences(picture, &missing)
-    } else {
-        let found = overlooked(picture, goal).map_or_else(|| tried(picture, goal), Search::Found);
-        blames_an_ordering = matches!(found, Search::Found(_));
-        match found {
-            Search::Found((text, events)) => {
-                speaks_of.extend(events);
-                text
-            }
-            Search::Nothing => "No ordering can help; the two must be kept apart.".to_owned(),
-            Search::Unknown => String::new(),
-        }
+    let mut why = Why {
+        text: opening,
+        speaks_of: vec![from],
+        ..Why::default()
     };
-    Why {
-        text: format!("{opening} {closing}").trim_end().to_owned(),
-        speaks_of,
-        blames_an_ordering,
+    let goal = Goal::Ordered(from, last);
+    let found = missing(picture, from, last, goal).or_else(|| overlooked(picture, goal));
+    match found.map_or_else(|| tried(picture, goal), Search::Found) {
+        Search::Found(advice) => why.advise(advice, goal),
+        Search::Nothing => why.text += " No ordering can help; the two must be kept apart.",
+        Search::Unknown => {}
     }
+    why
 }
 
 /// Two accesses to one cell at the same time; the later one is the last event.

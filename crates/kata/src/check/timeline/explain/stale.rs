@@ -54,44 +54,36 @@ pub(in super::super) fn stale(picture: &Picture) -> Option<Why> {
             picture.step(load)
         )
     };
-    let missing = Graph::new(picture).missing(store, load).unwrap_or_default();
-    let closing = if !missing.is_empty() && picture.helps(&cure_of(picture, &missing), goal) {
-        let ends = missing
-            .iter()
-            .flat_map(|missing| [missing.store, missing.load]);
-        speaks_of.extend(ends);
-        sentences(picture, &missing)
-    } else {
-        let found = store_buffering(picture, load, store, goal);
-        let found = found.or_else(|| tried(picture, goal).found());
-        let (text, events) = found?;
-        speaks_of.extend(events);
-        text
-    };
-    Some(Why {
-        text: format!("{opening} {closing}"),
+    let advice = missing(picture, store, load, goal)
+        .or_else(|| store_buffering(picture, load, store, goal))
+        .or_else(|| tried(picture, goal).found())?;
+    let mut why = Why {
+        text: opening,
         speaks_of,
-        blames_an_ordering: true,
-    })
+        ..Why::default()
+    };
+    why.advise(advice, goal);
+    Some(why)
 }
 
 /// A load that missed a store of another thread because both threads store first and then look: two accesses that no chain
 /// of reads joins are kept apart by an older value that should not have been read.
-pub(super) fn overlooked(picture: &Picture, goal: Goal) -> Option<(String, Vec<usize>)> {
+pub(super) fn overlooked(picture: &Picture, goal: Goal) -> Option<Advice> {
     let loads = (0..picture.events.len()).rev();
     let mut missed = loads.flat_map(|load| {
         let stores = picture.overlooked(load).into_iter();
         stores.map(move |store| (load, store))
     });
     missed.find_map(|(load, store)| {
-        let (text, mut events) = store_buffering(picture, load, store, goal)?;
-        let opening = format!(
-            "{} returned an old value although {} had stored a newer one.",
+        let mut advice = store_buffering(picture, load, store, goal)?;
+        advice.text = format!(
+            "{} returned an old value although {} had stored a newer one. {}",
             capital(picture.step(load)),
-            picture.step(store)
+            picture.step(store),
+            advice.text
         );
-        events.extend([load, store]);
-        Some((format!("{opening} {text}"), events))
+        advice.speaks_of.extend([load, store]);
+        Some(advice)
     })
 }
 
@@ -101,7 +93,7 @@ pub(super) fn store_buffering(
     load: usize,
     store: usize,
     goal: Goal,
-) -> Option<(String, Vec<usize>)> {
+) -> Option<Advice> {
     let events = &picture.events;
     let thread = events[load].thread;
     let own = (0..load).rev().find(|&index| {
@@ -131,7 +123,10 @@ pub(super) fn store_buffering(
         lacking.push((store, theirs));
     }
     let fences = Cure {
-        fences: lacking.iter().map(|&(store, _)| store).collect(),
+        fences: lacking
+            .iter()
+            .map(|&(store, _)| full_fence_after(store))
+            .collect(),
         ..Cure::default()
     };
     let accesses = lacking.iter().flat_map(|&(store, load)| [store, load]);
@@ -159,5 +154,10 @@ pub(super) fn store_buffering(
          Release and Acquire do not prevent it. {what} in {}.",
         places.collect::<Vec<_>>().join(" and in ")
     );
-    Some((text, [Some(own), theirs].into_iter().flatten().collect()))
+    let cures = [fences, orders].into_iter();
+    Some(Advice {
+        text,
+        speaks_of: [Some(own), theirs].into_iter().flatten().collect(),
+        cures: cures.filter(|cure| picture.helps(cure, goal)).collect(),
+    })
 }
