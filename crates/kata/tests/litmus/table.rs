@@ -4,7 +4,7 @@ use crate::child::Engine;
 use crate::programs::blocking::{
     Again, Exchange, Notify, beside_a_limited_wait, consumers, increment, late_token,
     letter_beside_a_token, limited_wait, nobody_comes, park, sleeper, token_for_a_yielding_thread,
-    two_locks, wake_up,
+    two_locks, waiter_on_a_stack, wake_up,
 };
 use crate::programs::exclusion::{
     Entry, Take, Ticket, baton, dekker, peterson, silent_spin_lock, spin_lock, ticket_lock,
@@ -478,6 +478,8 @@ fn waiting() -> Vec<Row> {
             .bare_shuttle(Rejected(EMPTY)),
         right("park", "in a loop", park(true)),
         wrong("park", "without a loop", park(false), EARLY).bare_loom(Accepted).bare_shuttle(Rejected(EARLY)),
+        right("waiter on a stack", "its thread copied first", waiter_on_a_stack(true)),
+        wrong("waiter on a stack", "woken through what is gone", waiter_on_a_stack(false), RACE),
         right("park token", "late, the thread joins", late_token()),
         right("park token", "the thread yields", token_for_a_yielding_thread()),
         right("park token", "flag Release", letter_beside_a_token(Release)),

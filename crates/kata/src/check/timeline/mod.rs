@@ -376,8 +376,16 @@ pub(crate) fn report(
         .get(performed)
         .map_or(NO_OBJECT, |event| event.object);
     let spinning = matches!(failure, Failure::Spinning);
+    let is_thread = |object: u32| {
+        let object = record.objects.get(object as usize);
+        object.is_some_and(|object| object.what == crate::world::thread::HANDLE)
+    };
     let hidden = |index: usize, event: &Event| match event.op {
-        Op::Exclusive("drop") => index < performed && (focus == NO_OBJECT || event.object != focus),
+        Op::Exclusive("drop") | Op::CellRead
+            if !matches!(event.op, Op::CellRead) || is_thread(event.object) =>
+        {
+            index < performed && (focus == NO_OBJECT || event.object != focus)
+        }
         Op::Yield => index < performed && !spinning,
         _ => false,
     };

@@ -15,14 +15,35 @@ pub fn yield_now() {
     pause(Location::caller());
 }
 
-/// `std::thread::Thread`, recorded.
-#[derive(Clone, Debug)]
+/// What a [`Thread`] is called in the record.
+pub(crate) const HANDLE: &str = "Thread";
+
+/// `std::thread::Thread`, recorded. Like an [`UnsafeCell`](super::cell::UnsafeCell) it lies in memory that somebody may free: its
+/// end must be ordered after every use by others.
 pub struct Thread {
     raw: raw::Thread,
     index: usize,
+    tag: Tag,
+    /// Outside of a model nobody looks.
+    access: Option<engine::Tracked>,
 }
 
 impl Thread {
+    #[track_caller]
+    fn new(raw: raw::Thread, index: usize) -> Self {
+        let _aside = watch::aside();
+        Self {
+            raw,
+            index,
+            tag: Tag::new(HANDLE, Location::caller()),
+            access: record::in_execution().then(engine::Tracked::new),
+        }
+    }
+
+    fn enter(&self) -> Option<engine::Accessing<'_>> {
+        Some(self.access.as_ref()?.begin(false).settle())
+    }
+
     /// The thread's place in the record.
     pub(crate) fn index(&self) -> usize {
         self.index
@@ -42,21 +63,60 @@ impl Thread {
     #[track_caller]
     pub fn unpark(&self) {
         let op = Op::Unpark(self.index);
-        let unpark = || self.raw.unpark();
-        step(About::Nothing, op, Location::caller(), unpark, nothing);
+        let unpark = || {
+            let _access = self.enter();
+            self.raw.unpark();
+        };
+        step(
+            About::Object(&self.tag),
+            op,
+            Location::caller(),
+            unpark,
+            nothing,
+        );
+    }
+}
+
+impl Clone for Thread {
+    #[track_caller]
+    fn clone(&self) -> Self {
+        let op = Op::CellRead;
+        let clone = || {
+            let _access = self.enter();
+            self.raw.clone()
+        };
+        let raw = step(
+            About::Object(&self.tag),
+            op,
+            Location::caller(),
+            clone,
+            nothing,
+        );
+        Self::new(raw, self.index)
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        if let Some(access) = &self.access {
+            finish(&mut self.tag, "drop", None, || access.end());
+        }
+    }
+}
+
+impl std::fmt::Debug for Thread {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.raw.fmt(formatter)
     }
 }
 
 /// The current thread.
+#[track_caller]
 pub fn current() -> Thread {
     let _aside = watch::aside();
-    Thread {
-        raw: raw::Thread::new(
-            record::current(),
-            record::name(record::current()).as_deref(),
-        ),
-        index: record::current(),
-    }
+    let index = record::current();
+    let raw = raw::Thread::new(index, record::name(index).as_deref());
+    Thread::new(raw, index)
 }
 
 /// Waits for the thread's token, or for nothing: `park` may return without cause, and here it really does.
@@ -139,10 +199,7 @@ where
     let spawn = || {
         let raw = raw::spawn(name.as_deref(), run);
         let index = raw.index();
-        let thread = Thread {
-            raw: raw::Thread::new(index, name.as_deref()),
-            index,
-        };
+        let thread = Thread::new(raw::Thread::new(index, name.as_deref()), index);
         JoinHandle { raw, thread }
     };
     // Its number is known when it has been started.

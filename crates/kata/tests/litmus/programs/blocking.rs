@@ -385,3 +385,40 @@ pub fn beside_a_limited_wait(notify: Notify, hands_on: bool) -> impl Fn() {
         opener.join().unwrap();
     }
 }
+
+/// Somebody who waits, on their own stack, and is woken through a pointer to there: what they are parked by must be copied
+/// before they are told, for then they go.
+pub fn waiter_on_a_stack(copied_before: bool) -> impl Fn() {
+    struct Waiter {
+        thread: thread::Thread,
+        woken: AtomicBool,
+    }
+    struct Link(*const Waiter);
+    // SAFETY: whether the waiter is still there is what the model is about.
+    unsafe impl Send for Link {}
+    move || {
+        let waiter = Waiter {
+            thread: thread::current(),
+            woken: AtomicBool::new(false),
+        };
+        let link = Link(&waiter);
+        let waker = thread::spawn(move || {
+            let Link(waiter) = { link };
+            // SAFETY: it waits until it is woken.
+            let waiter = unsafe { &*waiter };
+            if copied_before {
+                let thread = waiter.thread.clone();
+                waiter.woken.store(true, Release);
+                thread.unpark();
+            } else {
+                waiter.woken.store(true, Release);
+                waiter.thread.unpark();
+            }
+        });
+        while !waiter.woken.load(Acquire) {
+            thread::park();
+        }
+        drop(waiter);
+        waker.join().unwrap();
+    }
+}

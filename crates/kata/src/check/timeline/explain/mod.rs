@@ -80,7 +80,10 @@ fn loaded(op: &Op) -> Option<(Value, Ordering)> {
 fn conflict(one: &Op, other: &Op) -> bool {
     let exclusive = |op: &Op| matches!(op, Op::CellWrite | Op::Exclusive(_));
     let access = |op: &Op| {
-        exclusive(op) || matches!(op, Op::CellRead) || stored(op).is_some() || loaded(op).is_some()
+        exclusive(op)
+            || matches!(op, Op::CellRead | Op::Unpark(_))
+            || stored(op).is_some()
+            || loaded(op).is_some()
     };
     (exclusive(one) && access(other)) || (access(one) && exclusive(other))
 }

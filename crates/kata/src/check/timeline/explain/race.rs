@@ -46,6 +46,7 @@ pub(in super::super) fn race(picture: &Picture, record: &Record) -> Why {
             Op::CellRead => "read",
             Op::CellWrite => "write",
             Op::Exclusive("drop") => "drop",
+            Op::Unpark(_) => "unpark",
             _ => "access",
         };
         format!(
