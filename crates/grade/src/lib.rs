@@ -11,7 +11,7 @@
 //! | [`build`], [`build_guard`] | one `cargo build` for many crates in one world, and an end to each compiler |
 //! | [`process`], [`run`] | one test is one process: confined, watched, captured |
 //! | [`judge`] | what a test's ending says about the code |
-//! | [`pool`] | several tests at once |
+//! | [`pool`], [`shard`] | several tests at once, on several machines |
 //! | [`cache`] | results that need not be found out twice |
 //! | [`grade`] | all of this for the selected exercises |
 //! | [`bench`] | how long it takes, beside what a user would pick instead |
@@ -66,6 +66,7 @@ pub mod result;
 pub mod run;
 pub mod scaffold;
 pub mod settle;
+pub mod shard;
 pub mod solution;
 pub mod table;
 pub mod texts;

@@ -191,7 +191,7 @@ fn shared_parts(course: &Course) -> Result<BTreeMap<String, String>> {
 }
 
 /// The digest of a file, or of what others build from a crate, which leaves out its own tests and benches.
-fn shared_part(path: &Path) -> io::Result<String> {
+pub(crate) fn shared_part(path: &Path) -> io::Result<String> {
     if !path.is_dir() {
         return digest::file(path);
     }

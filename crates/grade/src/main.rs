@@ -11,13 +11,15 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use console::{Term, style};
 
 use grade::answer::Answer;
-use grade::class::{self, Shard};
+use grade::audit::choice::Wanted;
+use grade::class;
 use grade::course::{Course, Exercise, Target, World};
 use grade::error::{Error, Result};
 use grade::grade::Plan;
 use grade::lock::Lock;
 use grade::progress::{ClassProgress, Progress};
 use grade::result::Report;
+use grade::shard::Shard;
 use grade::table::Layout;
 use grade::workspace::Workspace;
 use grade::{
@@ -236,24 +238,36 @@ struct NewOptions {
 
 #[derive(clap::Args)]
 #[command(after_help = "\
+solutions/audit.lock says which exercises were in order when all was as it is now. Without EXERCISE, what it does not vouch
+for is audited, and one in five of the others, drawn by the commit's hash; outside of a git repository, everything.
+
 Examples:
-  ./grade.sh audit spin_lock      one exercise
-  ./grade.sh audit --changed      what was not in order, or has changed since
-  ./grade.sh audit --json         everything, for a program
+  ./grade.sh audit                           what has changed, and a sample of the rest
+  ./grade.sh audit spin_lock                 one exercise, whatever audit.lock says
+  ./grade.sh audit spin_lock --lock          the same, and audit.lock says so if all is in order
+  ./grade.sh audit --all --shard 2/8 --json  the second of eight parts of everything, for a program
 
 Exit code: 0 if all is in order, 1 if something is not, 2 if the grader itself could not work.")]
 struct AuditOptions {
-    /// What to audit [default: everything; in an exercise's folder, that one]
+    /// What to audit [default: what audit.lock does not vouch for, and a sample; in an exercise's folder, that one]
     #[arg(value_name = "EXERCISE|PHASE")]
     selectors: Vec<String>,
+
+    /// Audit everything, whatever audit.lock vouches for
+    #[arg(long, conflicts_with = "selectors")]
+    all: bool,
+
+    /// Audit the K-th of N parts, and leave the others to other machines
+    #[arg(long, value_name = "K/N")]
+    shard: Option<Shard>,
+
+    /// Write what was audited into solutions/audit.lock, unless something is wrong; what else it says stays
+    #[arg(long)]
+    lock: bool,
 
     /// Print one JSON object instead of a table
     #[arg(long)]
     json: bool,
-
-    /// Leave out what was in order and has not changed since
-    #[arg(long)]
-    changed: bool,
 
     /// Stop a check of a right solution after so many seconds of CPU time; a wrong one is stopped earlier
     #[arg(long, value_name = "SECONDS", default_value = "90", value_parser = seconds)]
@@ -700,7 +714,17 @@ fn run_bench(root: &Path, options: &BenchOptions) -> Result<u8> {
 fn run_audit(root: &Path, options: &AuditOptions) -> Result<u8> {
     let lock = Lock::read(root)?;
     let course = Course::read(root, &lock)?;
-    let selected = select(&course, &options.selectors)?;
+    let wanted = match (options.selectors.as_slice(), course.here()) {
+        _ if options.all => Wanted::All,
+        ([], None) => Wanted::Due,
+        ([], Some(here)) => Wanted::Named(course.select(&[here])?),
+        (named, _) => Wanted::Named(course.select(named)?),
+    };
+    let request = audit::Request {
+        wanted,
+        shard: options.shard,
+        lock: options.lock,
+    };
     let plan = Plan {
         target: Target::Solutions,
         use_cache: !options.no_cache,
@@ -710,7 +734,7 @@ fn run_audit(root: &Path, options: &AuditOptions) -> Result<u8> {
         interrupted: prepare()?,
     };
     let progress = Progress::new();
-    let report = audit::audit(&course, &lock, &selected, options.changed, &plan, &progress);
+    let report = audit::audit(&course, &lock, &request, &plan, &progress);
     progress.clear();
     let report = report?;
     print(&if options.json {

@@ -4,11 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use super::basis::Basis;
 use super::crew::Crew;
 use super::form;
 use super::generated::Kind;
+use super::lock::AuditLock;
 use super::material::{self, Material};
-use super::memory::{Common, Outcome};
+use super::memory::{Memory, Outcome};
 use super::report::ExerciseReport;
 use super::scratch::{self, Ground, Plot};
 use super::trials::{Checks, Mode, Trial, Trials, Workshop, kind_of};
@@ -26,43 +28,30 @@ pub struct Course<'env> {
     pub exercises: &'env [Exercise],
     /// What the grader takes for the course's own.
     pub lock: &'env Lock,
+    /// What has been audited, and what rejected wrong solutions then.
+    pub audited: &'env AuditLock,
     /// Where variants are written.
     pub scratch: &'env Path,
+    /// Where outcomes found earlier are.
+    pub memories: &'env Path,
     /// Whether README.md says what the exercises say of themselves.
     pub is_listed: bool,
     /// Digests.
-    pub common: &'env Common,
+    pub basis: &'env Basis,
     /// How variants are built and run.
     pub workshop: Workshop<'env>,
     /// Whether outcomes found earlier may be used.
     pub use_memory: bool,
-    /// Whether what was green and has not changed is left out.
-    pub only_changed: bool,
 }
 
-/// Audits an exercise; nothing if it is to be left out.
-pub fn audit<'env>(
-    course: &Course<'env>,
-    exercise: &Exercise,
-    crew: &Crew<'env>,
-) -> Result<Option<ExerciseReport>> {
-    let begin = Instant::now();
+/// What can be seen of an exercise beside others, and beside what is locked, without auditing it.
+pub fn look(course: &Course<'_>, exercise: &Exercise) -> Result<ExerciseReport> {
     let mut report = ExerciseReport {
         id: exercise.id(),
         name: exercise.name.clone(),
         path: exercise.path(),
         ..ExerciseReport::default()
     };
-    let solution_dir = course.root.join("solutions").join(exercise.path());
-    let files = [
-        exercise.package.dir.clone(),
-        solution_dir.clone(),
-        material::hints_path(course.root, exercise),
-    ];
-    let locked = course.lock.entry(exercise.phase.name, &exercise.folder);
-    let everything = course
-        .common
-        .everything(exercise, &files, &format!("{locked:?}"))?;
     find_shared_names(course.exercises, exercise, &mut report);
     if !course.is_listed {
         report.find(
@@ -70,23 +59,47 @@ pub fn audit<'env>(
             "README.md's table of phases is not what the exercises say: run ./grade.sh lock --author",
         );
     }
-    let mut memory = course
-        .common
-        .open(exercise, &solution_dir, course.use_memory)?;
-    if course.only_changed && report.is_green() && memory.was_green(&everything) {
-        return Ok(None);
+    match &exercise.unusable {
+        Some(problem) => report.find("exercise", problem.clone()),
+        None => material::check_lock(course.root, course.lock, exercise, &mut report)?,
     }
-    if let Some(problem) = &exercise.unusable {
-        report.find("exercise", problem.clone());
-        return Ok(Some(report));
+    Ok(report)
+}
+
+/// Audits an exercise and adds to what a [`look`] at it has found.
+pub fn audit<'env>(
+    course: &Course<'env>,
+    exercise: &Exercise,
+    report: &mut ExerciseReport,
+    crew: &Crew<'env>,
+) -> Result<()> {
+    if exercise.unusable.is_some() {
+        return Ok(());
     }
-    material::check_lock(course.root, course.lock, exercise, &mut report)?;
-    let Some(material) = Material::read(course.root, exercise, solution_dir, &mut report) else {
-        report.seconds = begin.elapsed().as_secs_f64();
-        return Ok(Some(report));
+    let begin = Instant::now();
+    let audited = try_variants(course, exercise, report, crew);
+    report.seconds = begin.elapsed().as_secs_f64();
+    audited
+}
+
+fn try_variants<'env>(
+    course: &Course<'env>,
+    exercise: &Exercise,
+    report: &mut ExerciseReport,
+    crew: &Crew<'env>,
+) -> Result<()> {
+    let solution_dir = course.root.join("solutions").join(exercise.path());
+    let Some(material) = Material::read(course.root, exercise, solution_dir, report) else {
+        return Ok(());
     };
 
-    let variants = variants::all(&material, &exercise.name, &mut report);
+    let mut memory = Memory::open(
+        course.memories,
+        &exercise.name,
+        course.basis.of_outcomes(exercise)?,
+        course.use_memory,
+    );
+    let variants = variants::all(&material, &exercise.name, report);
     let folder = course.scratch.join(&exercise.name);
     let ground = Ground {
         root: course.root,
@@ -123,7 +136,7 @@ pub fn audit<'env>(
         target_dir: course.workshop.target_dir,
         hang_guard: course.workshop.settings.hang_guard,
     };
-    let examined = bench.examine(&mut trials, &mut report);
+    let examined = bench.examine(&mut trials, report);
     let binaries = std::mem::take(&mut trials.binaries);
     drop(trials);
     if !binaries.is_empty() {
@@ -133,9 +146,8 @@ pub fn audit<'env>(
         memory.save_unfinished();
         return Err(error);
     }
-    memory.save(report.is_green().then_some(everything));
-    report.seconds = begin.elapsed().as_secs_f64();
-    Ok(Some(report))
+    memory.save();
+    Ok(())
 }
 
 /// An exercise's variants, ready to be built.

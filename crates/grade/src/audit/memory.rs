@@ -7,14 +7,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::cache::{self, LocalCrates};
-use crate::course::{Exercise, World};
-use crate::digest::{self, Digest};
-use crate::error::{Error, Result};
+use crate::course::World;
+use crate::digest::Digest;
 use crate::judge::Verdict;
-
-/// To be raised when the audit itself comes to other conclusions.
-const VERSION: &str = "1";
 
 /// What became of a variant in one world.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -66,112 +61,8 @@ impl Outcome {
     }
 }
 
-/// What the whole course has in common.
-pub struct Common {
-    folder: PathBuf,
-    digest: Digest,
-    crates: LocalCrates,
-}
-
-impl Common {
-    /// For the course at `root`; what is found out is kept in `folder`.
-    pub fn read(root: &Path, folder: PathBuf) -> Result<Self> {
-        let mut digest = Digest::default();
-        digest.add(VERSION);
-        digest.add(cache::compiler());
-        digest.add(settings_and_versions(root));
-        digest.add(digest::file(&root.join(".cargo/config.toml")).map_err(unreadable)?);
-        for name in ["RUSTFLAGS", "CARGO_ENCODED_RUSTFLAGS", "KATA_REQUIRE_REAL"] {
-            digest.add(
-                std::env::var_os(name)
-                    .unwrap_or_default()
-                    .as_encoded_bytes(),
-            );
-        }
-        Ok(Self {
-            folder,
-            digest,
-            crates: LocalCrates::read(root),
-        })
-    }
-
-    /// The memory of one exercise, whose solution is in `solution`.
-    pub fn open(&self, exercise: &Exercise, solution: &Path, use_it: bool) -> Result<Memory> {
-        let mut base = self.digest.clone();
-        base.add(&exercise.name);
-        for dir in [&exercise.package.dir, solution] {
-            base.add(digest::file(&dir.join("Cargo.toml")).map_err(unreadable)?);
-            for used in self.crates.used_by(dir).iter().skip(1) {
-                base.add(self.crates.digest(used).map_err(unreadable)?);
-            }
-        }
-        base.add(digest::folder(&exercise.package.dir.join("tests")).map_err(unreadable)?);
-        let path = self.folder.join(format!("{}.json", exercise.name));
-        let known: Record = fs::read(&path)
-            .ok()
-            .filter(|_| use_it)
-            .and_then(|text| serde_json::from_slice(&text).ok())
-            .unwrap_or_default();
-        Ok(Memory {
-            path,
-            base,
-            known,
-            used: Record::default(),
-        })
-    }
-
-    /// The digest of every file that an audit of the exercise looks at. `locked` is what exercises/tests.lock says.
-    pub fn everything(
-        &self,
-        exercise: &Exercise,
-        files: &[PathBuf],
-        locked: &str,
-    ) -> Result<String> {
-        let mut digest = self.digest.clone();
-        digest.add(locked);
-        digest.add(exercise.id());
-        for path in files {
-            digest.add(if path.is_dir() {
-                digest::folder(path).map_err(unreadable)?
-            } else {
-                digest::file(path).map_err(unreadable)?
-            });
-        }
-        for used in self.crates.used_by(&exercise.package.dir).iter().skip(1) {
-            digest.add(self.crates.digest(used).map_err(unreadable)?);
-        }
-        Ok(digest.finish())
-    }
-}
-
-fn unreadable(error: io::Error) -> Error {
-    Error::new(format!("The course cannot be read: {error}"), "")
-}
-
-/// What Cargo.toml and Cargo.lock say to every crate. A new exercise changes both files, but nothing for the others.
-fn settings_and_versions(root: &Path) -> String {
-    let table = |name: &str| -> toml::Table {
-        fs::read_to_string(root.join(name))
-            .ok()
-            .and_then(|text| toml::from_str(&text).ok())
-            .unwrap_or_default()
-    };
-    let mut manifest = table("Cargo.toml");
-    if let Some(toml::Value::Table(workspace)) = manifest.get_mut("workspace") {
-        workspace.remove("members");
-        workspace.remove("default-members");
-    }
-    let mut lock = table("Cargo.lock");
-    if let Some(toml::Value::Array(packages)) = lock.get_mut("package") {
-        packages.retain(|package| package.get("source").is_some());
-    }
-    format!("{manifest}\n{lock}")
-}
-
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Record {
-    /// Of all files, when nothing was wrong with any of them.
-    green: Option<String>,
     outcomes: BTreeMap<String, Outcome>,
 }
 
@@ -184,6 +75,23 @@ pub struct Memory {
 }
 
 impl Memory {
+    /// Of the exercise with this name, in `folder`. `base` is what all its outcomes depend on; without `use_it`, nothing
+    /// is known.
+    pub fn open(folder: &Path, name: &str, base: Digest, use_it: bool) -> Self {
+        let path = folder.join(format!("{name}.json"));
+        let known: Record = fs::read(&path)
+            .ok()
+            .filter(|_| use_it)
+            .and_then(|text| serde_json::from_slice(&text).ok())
+            .unwrap_or_default();
+        Self {
+            path,
+            base,
+            known,
+            used: Record::default(),
+        }
+    }
+
     /// What an outcome depends on. `files` are the variant's own, `mode` is how it is tested.
     pub fn key(&self, files: &str, mode: &str, world: World) -> String {
         let mut digest = self.base.clone();
@@ -207,14 +115,8 @@ impl Memory {
         }
     }
 
-    /// Whether nothing was wrong when all files were as `everything` says.
-    pub fn was_green(&self, everything: &str) -> bool {
-        self.known.green.as_deref() == Some(everything)
-    }
-
     /// Writes down what this audit used or found out. What cannot be stored will be found out again.
-    pub fn save(&mut self, green: Option<String>) {
-        self.used.green = green;
+    pub fn save(&mut self) {
         let _ = self.replace();
     }
 

@@ -2,6 +2,9 @@
 
 use serde::Serialize;
 
+use super::choice::Why;
+use super::lock::Kills;
+
 /// What stands in `schema`.
 pub const SCHEMA: &str = "kata/audit/v1";
 
@@ -10,10 +13,41 @@ pub const SCHEMA: &str = "kata/audit/v1";
 pub struct Report {
     /// [`SCHEMA`].
     pub schema: &'static str,
-    /// Whether nothing is wrong.
+    /// Whether nothing is wrong with what was audited.
     pub green: bool,
-    /// In the order of the course.
+    /// What was audited, in the order of the course.
     pub exercises: Vec<ExerciseReport>,
+    /// What was not, because `solutions/audit.lock` vouches for it.
+    pub vouched: Vec<Vouched>,
+    /// The commit that drew the sample, if there was one to draw.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub commit: Option<String>,
+    /// Which part this is, `1/4`, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shard: Option<String>,
+    /// What `--lock` did, if it was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locked: Option<Locked>,
+}
+
+/// An exercise that was not audited.
+#[derive(Debug, Serialize)]
+pub struct Vouched {
+    /// `1.04`.
+    pub id: String,
+    /// `spin_lock`.
+    pub name: String,
+    /// `phase1_internals/04_spin_lock`.
+    pub path: String,
+}
+
+/// What `solutions/audit.lock` was told.
+#[derive(Debug, Default, Serialize)]
+pub struct Locked {
+    /// The paths of the exercises that it vouches for from now on.
+    pub written: Vec<String>,
+    /// Why it does not for others that were audited.
+    pub left_out: Vec<String>,
 }
 
 impl Report {
@@ -23,6 +57,10 @@ impl Report {
             schema: SCHEMA,
             green: exercises.iter().all(ExerciseReport::is_green),
             exercises,
+            vouched: Vec::new(),
+            commit: None,
+            shard: None,
+            locked: None,
         }
     }
 
@@ -41,6 +79,8 @@ pub struct ExerciseReport {
     pub name: String,
     /// `phase1_internals/04_spin_lock`.
     pub path: String,
+    /// Why it was audited.
+    pub why: Why,
     /// Whether every test of the stub fails as it should, and its API is the solution's; nothing if it was not looked at.
     pub stub: Option<bool>,
     /// Whether the solution passes everything; nothing if it was not looked at.
@@ -55,6 +95,8 @@ pub struct ExerciseReport {
     pub generated: Tally,
     /// How long it took.
     pub seconds: f64,
+    /// Checks of which a part could not be run here, and why.
+    pub skipped: Vec<String>,
     /// What is wrong.
     pub findings: Vec<Finding>,
     /// Every variant, with what became of it.
@@ -65,6 +107,17 @@ impl ExerciseReport {
     /// Whether nothing is wrong.
     pub fn is_green(&self) -> bool {
         self.findings.is_empty()
+    }
+
+    /// How many wrong solutions each check rejected before any other did.
+    pub fn kills(&self) -> Kills {
+        let mut kills = Kills::new();
+        for variant in &self.variants {
+            if let Some(test) = variant.by.as_ref().filter(|_| variant.is_kill()) {
+                *kills.entry(test.clone()).or_default() += 1;
+            }
+        }
+        kills
     }
 
     /// Adds something that is wrong.
@@ -120,4 +173,12 @@ pub struct VariantReport {
     pub by: Option<String>,
     /// Whether that test had to be stopped.
     pub hanging: bool,
+}
+
+impl VariantReport {
+    /// Whether it is a wrong solution that a check rejected.
+    fn is_kill(&self) -> bool {
+        let is_wrong = matches!(self.role, "mutant" | "ordering" | "generated");
+        is_wrong && self.outcome == "rejected"
+    }
 }

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use console::style;
 
-use super::report::{ExerciseReport, Finding, Report, Tally};
+use super::lock::AuditLock;
+use super::report::{ExerciseReport, Finding, Locked, Report, Tally, Vouched};
 use crate::table::render_rows;
 
 /// The whole text.
@@ -20,10 +21,26 @@ pub fn render(report: &Report) -> String {
         "orderings",
         "generated",
         "seconds",
+        "why",
     ];
     let mut rows: Vec<Vec<String>> = vec![head.map(|cell| style(cell).dim().to_string()).to_vec()];
-    rows.extend(report.exercises.iter().map(row));
+    let mut all: Vec<(&str, Vec<String>)> = report
+        .exercises
+        .iter()
+        .map(|exercise| (exercise.path.as_str(), row(exercise)))
+        .collect();
+    let vouched = report.vouched.iter();
+    all.extend(vouched.map(|one| (one.path.as_str(), row_of_vouched(one))));
+    all.sort();
+    rows.extend(all.into_iter().map(|(_, row)| row));
     render_rows(&mut text, &rows);
+    if let Some(commit) = &report.commit {
+        let _ = writeln!(
+            text,
+            "\nOne in five of those that {} vouches for is drawn by commit {commit}.",
+            AuditLock::PATH
+        );
+    }
     text.push('\n');
     for exercise in &report.exercises {
         for finding in &exercise.findings {
@@ -35,15 +52,44 @@ pub fn render(report: &Report) -> String {
         .iter()
         .map(|exercise| exercise.findings.len())
         .sum();
+    for exercise in &report.exercises {
+        for skipped in &exercise.skipped {
+            let (id, name) = (&exercise.id, &exercise.name);
+            let _ = writeln!(text, "{id} {name}: a part was skipped, {skipped}");
+        }
+    }
     let exercises = report.exercises.len();
     let summary = match (exercises, findings) {
-        (0, _) => style("Nothing has changed since the last green audit.".to_owned()).green(),
+        (0, _) => style("Nothing was audited.".to_owned()).yellow(),
         (_, 0) => style(format!("{exercises} audited, nothing wrong.")).green(),
         (_, 1) => style(format!("{exercises} audited, 1 thing wrong.")).red(),
         _ => style(format!("{exercises} audited, {findings} things wrong.")).red(),
     };
-    let _ = writeln!(text, "{summary}");
+    let _ = write!(text, "{summary}");
+    if !report.vouched.is_empty() {
+        let vouched = report.vouched.len();
+        let _ = write!(text, " {vouched} vouched for by {}.", AuditLock::PATH);
+    }
+    if let Some(shard) = &report.shard {
+        let _ = write!(text, " This is part {shard}.");
+    }
+    text.push('\n');
+    if let Some(locked) = &report.locked {
+        render_locked(&mut text, report, locked);
+    }
     text
+}
+
+fn render_locked(text: &mut String, report: &Report, locked: &Locked) {
+    let path = AuditLock::PATH;
+    for what in &locked.left_out {
+        let _ = writeln!(text, "{path} does not vouch for {what}.");
+    }
+    let _ = match locked.written.len() {
+        _ if !report.green => writeln!(text, "{path} is as it was: not everything is in order."),
+        1 => writeln!(text, "{path}: 1 exercise written."),
+        count => writeln!(text, "{path}: {count} exercises written."),
+    };
 }
 
 fn row(exercise: &ExerciseReport) -> Vec<String> {
@@ -57,7 +103,19 @@ fn row(exercise: &ExerciseReport) -> Vec<String> {
         tally(exercise.orderings),
         tally(exercise.generated),
         format!("{:.1}", exercise.seconds),
+        exercise.why.words().to_owned(),
     ]
+}
+
+fn row_of_vouched(exercise: &Vouched) -> Vec<String> {
+    let nothing = || style("–").dim().to_string();
+    let mut row = vec![
+        exercise.id.clone(),
+        style(&exercise.name).bold().to_string(),
+    ];
+    row.resize_with(9, nothing);
+    row.push(style("vouched for by audit.lock").dim().to_string());
+    row
 }
 
 fn verdict(good: Option<bool>) -> String {

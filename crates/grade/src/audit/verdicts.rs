@@ -94,7 +94,15 @@ impl Bench<'_> {
                         let (how, failure) = match &test.verdict {
                             Verdict::Failed(failure) => ("is rejected by", failure),
                             Verdict::Hanging(failure) => ("hangs in", failure),
-                            Verdict::Passed | Verdict::Skipped { .. } => continue,
+                            Verdict::Skipped { reason } => {
+                                let name = judge::plain_name(&test.name);
+                                let skipped = format!("{name}: {reason}");
+                                if matches!(variant.role, Role::Solution) {
+                                    report.skipped.push(skipped);
+                                }
+                                continue;
+                            }
+                            Verdict::Passed => continue,
                         };
                         let name = judge::plain_name(&test.name);
                         rejected_by.get_or_insert(name.to_owned());

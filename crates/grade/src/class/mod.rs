@@ -25,6 +25,7 @@ use crate::digest::{self, Digest};
 use crate::error::{Error, Result};
 use crate::lock::Lock;
 use crate::result::{CheckReport, Report, State};
+use crate::shard::Shard;
 
 pub mod cell;
 pub mod merge;
@@ -40,35 +41,6 @@ use outcome::{Goal, Graded, Out, RECORD_SCHEMA, Record, Results, Row, SCHEMA, go
 use sandbox::{CELLS, Cell, Ending, Sandbox, Warm};
 use stage::Stage;
 use submission::{Source, Submission, Taken};
-
-/// One of several parts of a class.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shard {
-    /// From 1.
-    pub part: usize,
-    /// How many parts there are.
-    pub parts: usize,
-}
-
-impl std::str::FromStr for Shard {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let numbers = text.split_once('/');
-        let numbers =
-            numbers.and_then(|(part, parts)| Some((part.parse().ok()?, parts.parse().ok()?)));
-        match numbers {
-            Some((part, parts)) if 1 <= part && part <= parts => Ok(Self { part, parts }),
-            _ => Err("K/N is needed, with K from 1 to N".to_owned()),
-        }
-    }
-}
-
-impl std::fmt::Display for Shard {
-    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(out, "{}/{}", self.part, self.parts)
-    }
-}
 
 /// What to grade, and how.
 #[derive(Debug)]
@@ -111,12 +83,9 @@ pub fn grade(root: &Path, plan: &Plan, listener: &dyn Listener) -> Result<Result
     let stopped = || plan.interrupted.load(Relaxed);
     let tell = |line: &str| listener.tell(line);
     let mut submissions = submission::list(&plan.submissions)?;
-    if let Some(Shard { part, parts }) = plan.shard {
-        let mut index = 0;
-        submissions.retain(|_| {
-            index += 1;
-            (index - 1) % parts == part - 1
-        });
+    if let Some(shard) = plan.shard {
+        let mut places = 0..;
+        submissions.retain(|_| places.next().is_some_and(|place| shard.has(place)));
     }
     let jobs = plan.jobs.clamp(1, CELLS);
     must_be_apart(&plan.submissions, &plan.out)?;

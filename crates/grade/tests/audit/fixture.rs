@@ -287,16 +287,29 @@ why = "The number publishes nothing."
     (".gitignore", "target\n"),
 ];
 
+/// A crate of the course's own, as `kata` is one.
+pub const AID: &str = "crates/aid/src/lib.rs";
+
 pub struct Course {
     root: PathBuf,
+    is_pair: bool,
 }
 
 impl Course {
     /// The course as it should be.
     pub fn write(name: &str) -> Self {
+        Self::with(name, false)
+    }
+
+    /// A course of two, `counter` and `tally`, of which the latter depends on a crate of the course's own.
+    pub fn write_pair(name: &str) -> Self {
+        Self::with(name, true)
+    }
+
+    fn with(name: &str, is_pair: bool) -> Self {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         let _ = fs::remove_dir_all(&root);
-        let course = Self { root };
+        let course = Self { root, is_pair };
         course.mend();
         let cargo = Command::new(env!("CARGO"))
             .args(["generate-lockfile", "--offline", "--quiet"])
@@ -306,10 +319,25 @@ impl Course {
         course
     }
 
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Makes everything as it should be again.
     pub fn mend(&self) {
         for (path, text) in FILES {
             self.put(path, text);
+            if self.is_pair && path.contains("01_counter") {
+                self.put(&of_tally(path), &of_tally(text));
+            }
+        }
+        if self.is_pair {
+            let manifest = "[package]\nname = \"aid\"\nversion = \"0.1.0\"\nedition = \"2024\"\n";
+            self.put("crates/aid/Cargo.toml", manifest);
+            self.put(AID, "//! Nothing yet.\n");
+            let needs =
+                "[dependencies]\naid = { path = \"../../../crates/aid\" }\n[package.metadata";
+            self.edit(&of_tally(MANIFEST), "[package.metadata", needs);
         }
         self.lock();
     }
@@ -340,7 +368,13 @@ impl Course {
 
     /// What the audit says, and its exit code.
     pub fn audit(&self) -> (Value, i32) {
-        let output = self.run(&["audit", "--json", "--hang-guard", "2"]);
+        self.audit_with(&[])
+    }
+
+    /// As [`Self::audit`], with more arguments.
+    pub fn audit_with(&self, arguments: &[&str]) -> (Value, i32) {
+        let all = [&["audit", "--json", "--hang-guard", "2"], arguments].concat();
+        let output = self.run(&all);
         let result = serde_json::from_slice(&output.stdout).unwrap_or_else(|error| {
             panic!(
                 "{error}\n{}\n{}",
@@ -350,6 +384,12 @@ impl Course {
         });
         (result, output.status.code().unwrap())
     }
+}
+
+/// A file of the first exercise, or its path, for the second.
+pub fn of_tally(text: &str) -> String {
+    text.replace("01_counter", "02_tally")
+        .replace("counter", "tally")
 }
 
 /// What is wrong, as `subject: problem`.
