@@ -1,5 +1,6 @@
 //! One exercise: its stub, its solution, other right solutions, and everything that must be rejected.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use super::basis::Basis;
 use super::crew::Crew;
 use super::form;
 use super::generated::Kind;
-use super::lock::AuditLock;
+use super::lock::{AuditLock, Kills};
 use super::material::{self, Material};
 use super::memory::{Memory, Outcome};
 use super::report::ExerciseReport;
@@ -126,8 +127,11 @@ fn try_variants<'env>(
         .collect();
 
     let mut trials = Trials::new(course.workshop, crew, &mut memory, &folder);
+    let no_kills = Kills::new();
+    let entry = course.audited.entry(&exercise.path());
     let bench = Bench {
         exercise,
+        kills: entry.map_or(&no_kills, |entry| &entry.kills),
         material: &material,
         variants: &variants,
         packages: &packages,
@@ -159,6 +163,8 @@ pub(super) struct Bench<'a> {
     pub(super) contents: &'a [String],
     pub(super) folder: &'a Path,
     pub(super) target_dir: &'a Path,
+    /// What has rejected wrong solutions before.
+    pub(super) kills: &'a Kills,
     /// After so much CPU time a learner's check is stopped.
     pub(super) hang_guard: Duration,
 }
@@ -231,7 +237,7 @@ impl Bench<'_> {
         Ok(())
     }
 
-    /// The solution's tests by world, quick ones first.
+    /// The solution's tests by world, in the order in which they are tried on what is to be rejected.
     fn checks_of(&self, solution: usize, outcomes: &Outcomes) -> BTreeMap<World, Checks> {
         let mut checks = BTreeMap::new();
         for &world in self.worlds() {
@@ -240,7 +246,7 @@ impl Bench<'_> {
                     .iter()
                     .map(|test| (test.name.clone(), Duration::from_millis(test.milliseconds)))
                     .collect();
-                of_world.sort_by_key(|(_, usual)| *usual);
+                likely_first(&mut of_world, self.kills);
                 checks.insert(world, of_world);
             }
         }
@@ -327,6 +333,12 @@ impl Bench<'_> {
     }
 }
 
+/// Those first that have rejected most, and of those that have rejected as many, the quick ones.
+fn likely_first(checks: &mut Checks, kills: &Kills) {
+    let kills_of = |name: &str| kills.get(judge::plain_name(name)).copied().unwrap_or(0);
+    checks.sort_by_key(|(name, usual)| (Reverse(kills_of(name)), *usual));
+}
+
 /// The worlds with a check of this kind.
 fn worlds_of(kind: &str, checks: &BTreeMap<World, Checks>) -> Vec<World> {
     let is_of_kind = |(name, _): &(String, Duration)| kind_of(name) == kind;
@@ -349,5 +361,35 @@ fn find_shared_names(all: &[Exercise], exercise: &Exercise, report: &mut Exercis
         if other.name == exercise.name {
             report.find("form", format!("has the name of {}", other.path()));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_has_rejected_most_is_tried_first_and_then_what_is_quick() {
+        let check =
+            |(name, usual): (&str, u64)| (format!("checks::{name}"), Duration::from_millis(usual));
+        let checks = [
+            ("unit::a", 9),
+            ("loom::b", 800),
+            ("unit::c", 5),
+            ("unit::d", 7),
+        ];
+        let mut checks: Checks = checks.map(check).to_vec();
+        let order = |checks: &Checks| -> Vec<String> {
+            let names = checks
+                .iter()
+                .map(|(name, _)| judge::plain_name(name).to_owned());
+            names.collect()
+        };
+        likely_first(&mut checks, &Kills::new());
+        assert_eq!(order(&checks), ["unit::c", "unit::d", "unit::a", "loom::b"]);
+        let kills = [("loom::b", 4), ("unit::a", 1), ("unit::gone", 9)];
+        let kills = kills.map(|(name, count)| (name.to_owned(), count)).into();
+        likely_first(&mut checks, &kills);
+        assert_eq!(order(&checks), ["loom::b", "unit::a", "unit::c", "unit::d"]);
     }
 }

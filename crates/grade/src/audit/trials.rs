@@ -68,7 +68,7 @@ pub struct Trial<'a> {
     pub mode: Mode,
 }
 
-/// The checks of one world, quick ones first, with the time that the solution takes.
+/// The checks of one world, in the order in which they are tried, with the time that the solution takes.
 pub type Checks = Vec<(String, Duration)>;
 
 /// The first segment of a check's name.

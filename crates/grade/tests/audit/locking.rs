@@ -398,6 +398,41 @@ fn another_checkout_has_the_same_digests() {
 }
 
 #[test]
+fn checks_are_tried_in_the_order_in_which_they_have_rejected_but_of_the_declared_kind_first() {
+    let (course, _guard) = course();
+    let nobody = "[[mutant]]\nname = \"nobody_counts\"\nwhy = \"Nobody gets in.\"\nkilled_by = \"unit\"\n[[mutant.edit]]\nfind = \"return true\"\nreplace = \"return false\"\n\n[[equivalent]]";
+    course.edit(MUTANTS, "[[equivalent]]", nobody);
+    let (_, code) = course.audit_with(&["counter", "--lock"]);
+    assert_eq!(code, 0);
+    let text = locked(course).unwrap();
+    let entry = &text[..text.find("kills.").unwrap()];
+    // Each of these mutants is rejected by more than one check.
+    let killers = |kills: &str| {
+        course.put(LOCK, &format!("{entry}{kills}"));
+        let (result, code) = course.audit_with(&["counter", "--no-cache"]);
+        assert_eq!(code, 0, "{result:#}");
+        let variants = result["exercises"][0]["variants"].as_array().unwrap();
+        ["begins_at_one", "nobody_counts"].map(|name| {
+            let variant = variants.iter().find(|variant| variant["name"] == name);
+            variant.unwrap()["by"].as_str().unwrap().to_owned()
+        })
+    };
+    let (first, second) = (
+        "unit::begins_at_nothing",
+        "unit::counts_to_the_limit_and_no_further",
+    );
+    let process = "kills.\"process::a_program_counts\" = 99\n";
+    let found = killers(&format!(
+        "{process}kills.\"{first}\" = 2\nkills.\"{second}\" = 1\n"
+    ));
+    assert_eq!(found, [first, second]);
+    let found = killers(&format!(
+        "{process}kills.\"{first}\" = 1\nkills.\"{second}\" = 2\n"
+    ));
+    assert_eq!(found, [second, second]);
+}
+
+#[test]
 fn parts_make_up_the_whole() {
     let (course, _guard) = course();
     let part = |shard: &str| {
