@@ -33,7 +33,9 @@ pub fn render(report: &Report) -> String {
     all.extend(vouched.map(|one| (one.path.as_str(), row_of_vouched(one))));
     all.sort();
     rows.extend(all.into_iter().map(|(_, row)| row));
-    render_rows(&mut text, &rows);
+    if rows.len() > 1 {
+        render_rows(&mut text, &rows);
+    }
     if let Some(commit) = &report.commit {
         let _ = writeln!(
             text,
@@ -41,7 +43,9 @@ pub fn render(report: &Report) -> String {
             AuditLock::PATH
         );
     }
-    text.push('\n');
+    if !text.is_empty() {
+        text.push('\n');
+    }
     for exercise in &report.exercises {
         for finding in &exercise.findings {
             render_finding(&mut text, exercise, finding);

@@ -448,6 +448,8 @@ fn parts_make_up_the_whole() {
     let table = course.run(&["audit", "--shard", "2/2", "--hang-guard", "2"]);
     let table = String::from_utf8(table.stdout).unwrap();
     assert!(table.ends_with("1 audited, nothing wrong. This is part 2/2.\n"));
+    let nothing = course.run(&["audit", "--shard", "3/3"]);
+    assert_eq!(nothing.stdout, b"Nothing was audited. This is part 3/3.\n");
 }
 
 #[test]
