@@ -5,6 +5,7 @@ use std::fs;
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 
+use kata_report::Remedy;
 use serde::{Deserialize, Serialize};
 
 use crate::course::World;
@@ -30,6 +31,9 @@ pub enum Outcome {
         test: String,
         /// Whether it was stopped by the hang guard.
         hanging: bool,
+        /// What the picture of a loom check advises; nothing if it was none.
+        #[serde(default)]
+        remedies: Option<Vec<Remedy>>,
     },
     /// Every test passed.
     Survived,

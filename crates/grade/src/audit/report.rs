@@ -1,5 +1,6 @@
 //! What an audit found, as data: `--json`, and what the table is made from.
 
+use kata_report::Remedy;
 use serde::Serialize;
 
 use super::choice::Why;
@@ -64,6 +65,22 @@ impl Report {
         }
     }
 
+    /// What the pictures of loom checks advise.
+    pub fn advice(&self) -> Advice {
+        let variants = self.exercises.iter().flat_map(|one| &one.variants);
+        let mut advice = Advice::default();
+        for remedies in variants.filter_map(|variant| variant.remedies.as_ref()) {
+            advice.pictures += 1;
+            advice.with_a_remedy += usize::from(!remedies.is_empty());
+            advice.remedies += remedies.len();
+            advice.judged += remedies
+                .iter()
+                .filter(|remedy| remedy.helps.is_some())
+                .count();
+        }
+        advice
+    }
+
     /// 0 if nothing is wrong, 1 otherwise.
     pub fn exit_code(&self) -> u8 {
         u8::from(!self.green)
@@ -120,6 +137,25 @@ impl ExerciseReport {
         kills
     }
 
+    /// Finds remedies with which the failure happens all the same.
+    pub fn check_remedies(&mut self) {
+        let mut wrong = Vec::new();
+        for variant in &self.variants {
+            for remedy in variant.remedies.iter().flatten() {
+                if remedy.helps == Some(false) {
+                    let subject = format!("{} {}", variant.role, variant.name);
+                    wrong.push((subject, remedy.text.clone()));
+                }
+            }
+        }
+        for (subject, text) in wrong {
+            self.find(
+                &subject,
+                format!("is explained by `{text}`, with which it fails all the same"),
+            );
+        }
+    }
+
     /// Adds something that is wrong.
     pub fn find(&mut self, subject: &str, problem: impl Into<String>) {
         self.findings.push(Finding {
@@ -128,6 +164,19 @@ impl ExerciseReport {
             ..Finding::default()
         });
     }
+}
+
+/// What the pictures of loom checks advise, in numbers.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct Advice {
+    /// Wrong solutions that a loom check rejected with a picture.
+    pub pictures: usize,
+    /// Those whose picture says which ordering or fence would have helped.
+    pub with_a_remedy: usize,
+    /// How many such things they say.
+    pub remedies: usize,
+    /// How many of these were short enough to be judged a second time.
+    pub judged: usize,
 }
 
 /// So many of so many.
@@ -173,6 +222,9 @@ pub struct VariantReport {
     pub by: Option<String>,
     /// Whether that test had to be stopped.
     pub hanging: bool,
+    /// What the picture of that test advises, if it is one of loom.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub remedies: Option<Vec<Remedy>>,
 }
 
 impl VariantReport {
@@ -180,5 +232,49 @@ impl VariantReport {
     fn is_kill(&self) -> bool {
         let is_wrong = matches!(self.role, "mutant" | "ordering" | "generated");
         is_wrong && self.outcome == "rejected"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn remedy(helps: Option<bool>) -> Remedy {
+        Remedy {
+            text: "Release in step 4".to_owned(),
+            helps,
+        }
+    }
+
+    #[test]
+    fn a_remedy_that_does_not_help_is_found() {
+        let variant = |name: &str, remedies| VariantReport {
+            role: "mutant",
+            name: name.to_owned(),
+            outcome: "rejected",
+            by: Some("loom::publication".to_owned()),
+            hanging: false,
+            remedies,
+        };
+        let mut exercise = ExerciseReport {
+            variants: vec![
+                variant("by_stress", None),
+                variant("deadlock", Some(vec![])),
+                variant("relaxed", Some(vec![remedy(Some(true)), remedy(None)])),
+            ],
+            ..ExerciseReport::default()
+        };
+        exercise.check_remedies();
+        assert!(exercise.is_green());
+        let misled = variant("misled", Some(vec![remedy(Some(false))]));
+        exercise.variants.push(misled);
+        exercise.check_remedies();
+        let found = &exercise.findings[0];
+        assert_eq!(exercise.findings.len(), 1);
+        assert_eq!(found.subject, "mutant misled");
+        assert!(found.problem.contains("Release in step 4"), "{found:?}");
+        let advice = Report::new(vec![exercise]).advice();
+        assert_eq!((advice.pictures, advice.with_a_remedy), (3, 2));
+        assert_eq!((advice.remedies, advice.judged), (3, 2));
     }
 }

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use console::style;
 
 use super::lock::AuditLock;
-use super::report::{ExerciseReport, Finding, Locked, Report, Tally, Vouched};
+use super::report::{Advice, ExerciseReport, Finding, Locked, Report, Tally, Vouched};
 use crate::table::render_rows;
 
 /// The whole text.
@@ -61,6 +61,20 @@ pub fn render(report: &Report) -> String {
             let (id, name) = (&exercise.id, &exercise.name);
             let _ = writeln!(text, "{id} {name}: a part was skipped, {skipped}");
         }
+    }
+    let advice = report.advice();
+    if advice.pictures > 0 {
+        let Advice {
+            pictures,
+            with_a_remedy,
+            remedies,
+            judged,
+        } = advice;
+        let _ = writeln!(
+            text,
+            "{with_a_remedy} of {pictures} pictures of loom checks say what would have helped, {remedies} things in all; {judged} \
+             of these were judged a second time."
+        );
     }
     let exercises = report.exercises.len();
     let summary = match (exercises, findings) {

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Sender};
 use std::time::{Duration, Instant};
 
+use kata_report::{Remedy, Report};
+
 use super::crew::Crew;
 use super::memory::{Memory, Outcome, Ran};
 use crate::build::{self, Built};
 use crate::course::{Package, World};
 use crate::error::{Error, Result};
-use crate::judge::{self, Verdict};
+use crate::judge::{self, Failure, Verdict};
 use crate::run::{self, Settings};
 use crate::watch::Watch;
 
@@ -70,6 +72,12 @@ pub struct Trial<'a> {
 
 /// The checks of one world, in the order in which they are tried, with the time that the solution takes.
 pub type Checks = Vec<(String, Duration)>;
+
+/// What the picture of a loom check advises, if that is what failed.
+fn remedies(failure: Failure) -> Option<Vec<Remedy>> {
+    let report: Report = serde_json::from_value(failure.timeline?).ok()?;
+    (report.world == "loom" && !report.steps.is_empty()).then_some(report.remedies)
+}
 
 /// The first segment of a check's name.
 pub fn kind_of(name: &str) -> &str {
@@ -309,14 +317,15 @@ impl Workshop<'_> {
             let most = self.settings.hang_guard.min(MOST);
             let guard = (*usual * PATIENCE).clamp(LEAST.min(most), most);
             let guard = guard.max(*usual * LEAST_PATIENCE);
-            let hanging = match self.run(package, binary, name, guard)?.verdict {
+            let (hanging, failure) = match self.run(package, binary, name, guard)?.verdict {
                 Verdict::Passed | Verdict::Skipped { .. } => continue,
-                Verdict::Failed(_) => false,
-                Verdict::Hanging(_) => true,
+                Verdict::Failed(failure) => (false, failure),
+                Verdict::Hanging(failure) => (true, failure),
             };
             return Ok(Outcome::Rejected {
                 test: judge::plain_name(name).to_owned(),
                 hanging,
+                remedies: remedies(failure),
             });
         }
         Ok(Outcome::Survived)

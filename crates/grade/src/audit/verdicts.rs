@@ -5,6 +5,8 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
+use kata_report::Remedy;
+
 use super::api;
 use super::exercise::{Bench, Outcomes};
 use super::form;
@@ -58,6 +60,7 @@ impl Bench<'_> {
             },
             by: None,
             hanging: false,
+            remedies: None,
         });
         for problem in problems {
             report.find("stub", problem);
@@ -129,6 +132,7 @@ impl Bench<'_> {
             outcome: if accepted { "accepted" } else { "rejected" },
             by: rejected_by,
             hanging: false,
+            remedies: None,
         });
         for (world, problem) in problems {
             report.findings.push(Finding {
@@ -227,6 +231,7 @@ impl Bench<'_> {
                 );
             }
         }
+        report.check_remedies();
     }
 
     fn places_of_equivalents(&self, report: &mut ExerciseReport) -> Vec<Option<Range<usize>>> {
@@ -401,7 +406,11 @@ impl Bench<'_> {
 
 /// What the worlds together say about a variant that is to be rejected.
 enum Last<'a> {
-    Rejected { test: &'a str, hanging: bool },
+    Rejected {
+        test: &'a str,
+        hanging: bool,
+        remedies: Option<&'a Vec<Remedy>>,
+    },
     DoesNotCompile(&'a str),
     Survived,
 }
@@ -411,10 +420,15 @@ impl<'a> Last<'a> {
         for ((variant, _), outcome) in outcomes {
             if *variant == index {
                 match outcome {
-                    Outcome::Rejected { test, hanging } => {
+                    Outcome::Rejected {
+                        test,
+                        hanging,
+                        remedies,
+                    } => {
                         return Self::Rejected {
                             test,
                             hanging: *hanging,
+                            remedies: remedies.as_ref(),
                         };
                     }
                     Outcome::DoesNotCompile(errors) => return Self::DoesNotCompile(errors),
@@ -434,10 +448,14 @@ impl<'a> Last<'a> {
     }
 
     fn report(&self, variant: &Variant, outcome: &'static str) -> VariantReport {
-        let (by, hanging) = match self {
-            Self::Rejected { test, hanging } => (Some((*test).to_owned()), *hanging),
-            Self::DoesNotCompile(_) => (Some("build".to_owned()), false),
-            Self::Survived => (None, false),
+        let (by, hanging, remedies) = match self {
+            Self::Rejected {
+                test,
+                hanging,
+                remedies,
+            } => (Some((*test).to_owned()), *hanging, remedies.cloned()),
+            Self::DoesNotCompile(_) => (Some("build".to_owned()), false, None),
+            Self::Survived => (None, false, None),
         };
         VariantReport {
             role: variant.role_name(),
@@ -445,6 +463,7 @@ impl<'a> Last<'a> {
             outcome,
             by,
             hanging,
+            remedies,
         }
     }
 }

@@ -15,6 +15,8 @@
 //! - the creation of an atomic is an access for it, and as it knows less of what happens before what than the axioms do, it
 //!   would take that for a race. All atomics are created before the first thread runs.
 //!
+//! A notification goes to the thread with the lowest number of those that wait: there is nothing in loom to choose by.
+//!
 //! The adversary strikes in a pass of its own, once for each place and thread, so that the state space stays small.
 
 use super::memory::{Fault, Memory, Touch, token};
