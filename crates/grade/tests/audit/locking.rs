@@ -402,6 +402,10 @@ fn checks_are_tried_in_the_order_in_which_they_have_rejected_but_of_the_declared
     let (course, _guard) = course();
     let nobody = "[[mutant]]\nname = \"nobody_counts\"\nwhy = \"Nobody gets in.\"\nkilled_by = \"unit\"\n[[mutant.edit]]\nfind = \"return true\"\nreplace = \"return false\"\n\n[[equivalent]]";
     course.edit(MUTANTS, "[[equivalent]]", nobody);
+    // The slow one would come last if nothing were known.
+    let slow = "fn begins_at_nothing() {\n    for number in 0..1_500_000 {\n        std::hint::black_box(number);\n    }";
+    course.edit(CHECKS, "fn begins_at_nothing() {", slow);
+    course.lock();
     let (_, code) = course.audit_with(&["counter", "--lock"]);
     assert_eq!(code, 0);
     let text = locked(course).unwrap();
