@@ -169,19 +169,31 @@ thread_local! {
     }) };
 }
 
-/// Whether an execution is running on this OS thread and nothing has failed in it yet.
-pub(crate) fn running() -> bool {
+/// Whether what happens on this OS thread is part of an execution.
+fn recording() -> bool {
     #[cfg(feature = "loom")]
     if crate::engine::is_probing() {
         return false;
     }
-    RUNNING.get() && unwinder().is_none()
+    RUNNING.get()
+}
+
+/// Whether an execution is running on this OS thread, and the current model thread does not unwind its stack.
+pub(crate) fn running() -> bool {
+    recording() && unwinder() != Some(current())
+}
+
+/// Whether a panic was on its way before this one, as far as is known in a panic hook.
+pub(crate) fn panics_again() -> bool {
+    let before = UNWINDER.get();
+    unwinder();
+    before.is_some()
 }
 
 /// The model thread that unwinds its stack, if one does.
 ///
 /// All model threads share one OS thread, which `std::thread::panicking` asks about. The first to ask after a panic is
-/// the one that panics, because nobody else runs before its first operation, and every operation asks.
+/// the one that panics, because the panic hook asks, and every operation does.
 pub(crate) fn unwinder() -> Option<usize> {
     if std::thread::panicking() {
         UNWINDER.set(UNWINDER.get().or(Some(current())));
@@ -273,7 +285,7 @@ pub(crate) fn with<R>(read: impl FnOnce(&Record) -> R) -> R {
 
 /// Registers an object and returns its number.
 pub(crate) fn object(what: &'static str, created: Site) -> u32 {
-    if !running() {
+    if !recording() {
         return NO_OBJECT;
     }
     let creator = current();
@@ -331,7 +343,7 @@ pub(crate) fn name(thread: usize) -> Option<String> {
 
 /// Says that the current thread is about to perform `op`.
 pub(crate) fn begin(object: u32, op: Op, site: Site) {
-    if running() {
+    if recording() {
         let thread = current();
         RECORD.with_borrow_mut(|record| {
             record.pending[thread] = Some(Event {
@@ -349,7 +361,7 @@ pub(crate) fn begin(object: u32, op: Op, site: Site) {
 /// What the engine says of the pending access of the current thread.
 #[cfg(feature = "loom")]
 pub(crate) fn trace(trace: Trace) {
-    if running() {
+    if recording() {
         let thread = current();
         RECORD.with_borrow_mut(|record| {
             if let Some(event) = &mut record.pending[thread] {
@@ -370,7 +382,7 @@ fn progress() -> usize {
 /// Says that `thread` is running again and has performed its pending operation. `complete` adds the outcome.
 pub(crate) fn commit(thread: usize, complete: impl FnOnce(&mut Op)) {
     set_current(thread);
-    if running() {
+    if recording() {
         RECORD.with_borrow_mut(|record| {
             if let Some(mut event) = record.pending[thread].take() {
                 complete(&mut event.op);
@@ -382,7 +394,7 @@ pub(crate) fn commit(thread: usize, complete: impl FnOnce(&mut Op)) {
 
 /// Records an operation that cannot block or fail.
 pub(crate) fn event(object: u32, op: Op, site: Site) {
-    if running() {
+    if recording() {
         let thread = current();
         RECORD.with_borrow_mut(|record| {
             record.events.push(Event {

@@ -14,7 +14,8 @@ use std::sync::Once;
 
 thread_local! {
     static CONTEXT: RefCell<Option<Box<dyn Fn() -> Context>>> = const { RefCell::new(None) };
-    static FAILED: RefCell<Option<Report>> = const { RefCell::new(None) };
+    /// The panics that may be what the execution fails with, and their reports: one that is caught is not.
+    static FAILED: RefCell<Vec<(String, Report)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Installs the hook that takes the picture at the moment of the panic: afterwards the stacks unwind, and an engine
@@ -79,7 +80,7 @@ pub(super) fn fail_with(
             remedies: Vec::new(),
         };
         report.draw();
-        FAILED.set(Some(report));
+        FAILED.set(vec![(PREPARED.to_owned(), report)]);
     }
     panic!("{PREPARED}")
 }
@@ -93,10 +94,10 @@ fn on_panic(info: &PanicHookInfo<'_>) {
     // The process is about to abort: a destructor has panicked while the stack unwound.
     let says = says(&message);
     if says == Some(Says::Aborting) {
-        if let Some(report) = FAILED.take()
+        if let Some((_, report)) = FAILED.take().first()
             && !SHOUTED.replace(true)
         {
-            shout(&report);
+            shout(report);
         }
         return;
     }
@@ -104,10 +105,10 @@ fn on_panic(info: &PanicHookInfo<'_>) {
     else {
         return;
     };
-    // A second panic while the first one unwinds tells nothing new; one that comes after the first was caught does.
-    let caught = FAILED.with_borrow(|failed| failed.is_none()) || !unwinding();
-    if !caught {
-        return;
+    // Those before it were caught, unless one is still on its way.
+    let first = !record::panics_again();
+    if first {
+        FAILED.take();
     }
     let report =
         record::with(|record| timeline::report(record, context, &message, info.location()));
@@ -116,27 +117,20 @@ fn on_panic(info: &PanicHookInfo<'_>) {
     let aborts = !crate::engine::survives_deadlocks();
     #[cfg(not(feature = "loom"))]
     let aborts = true;
-    if aborts && matches!(says, Some(Says::Deadlock | Says::Spinning)) {
+    if first && aborts && matches!(says, Some(Says::Deadlock | Says::Spinning)) {
         shout(&report);
         SHOUTED.set(true);
     }
-    FAILED.set(Some(report));
+    FAILED.with_borrow_mut(|failed| failed.push((message.clone(), report)));
     // Seen in the picture of a later failure, if this one is caught.
     let place = info
         .location()
         .map(|place| format!("{}:{}", place.file(), place.line()));
     record::panicked(&message, place.unwrap_or_default());
-    DEPTH.set(record::with(|record| record.events.len()));
 }
 
 thread_local! {
-    static DEPTH: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
     static SHOUTED: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
-}
-
-/// Nothing is recorded while a stack unwinds, so an execution that has gone on has caught its panic.
-fn unwinding() -> bool {
-    DEPTH.get() == record::with(|record| record.events.len())
 }
 
 /// Prints past libtest's capture, which is lost when the process aborts.
@@ -153,7 +147,7 @@ pub(super) fn begin_execution() {
     crate::engine::sync::forget_values();
     #[cfg(not(feature = "loom"))]
     crate::engine::thread::forget_threads();
-    FAILED.set(None);
+    FAILED.take();
 }
 
 /// Ends an execution inside the engine; `leaks` makes memory that is still allocated a failure.
@@ -208,15 +202,20 @@ pub(super) fn explore(
     let outcome = panic::catch_unwind(AssertUnwindSafe(run));
     let context = CONTEXT.take().expect("set above");
     let Err(payload) = outcome else {
-        FAILED.set(None);
+        FAILED.take();
         evidence::give();
         return Ok(());
     };
     record::abandon_execution();
-    let report = FAILED.take().unwrap_or_else(|| {
+    let message = message(&*payload);
+    let mut failed = FAILED.take();
+    let own = failed.iter().rposition(|(said, _)| *said == message);
+    let report = if failed.is_empty() {
         // The engine found it after the execution had ended, or before it began.
-        record::with(|record| timeline::report(record, context(), &message(&*payload), None))
-    });
+        record::with(|record| timeline::report(record, context(), &message, None))
+    } else {
+        failed.swap_remove(own.unwrap_or(0)).1
+    };
     Err(Box::new(report))
 }
 

@@ -320,7 +320,7 @@ impl Explorer {
     /// From now on references to the values created at `site` are counted: the exploration begins again.
     pub(crate) fn count(&mut self, site: usize) {
         // Not because of what a thread lets go of that fails.
-        if self.ending.is_none() && !std::thread::panicking() {
+        if self.ending.is_none() && crate::record::unwinder() != Some(self.current) {
             self.ending = Some(Ending::Counted(site));
         }
     }

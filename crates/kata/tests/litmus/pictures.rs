@@ -65,6 +65,11 @@ const REPLAYED: &[&str] = &[
 
 #[cfg(feature = "loom")]
 const CLAIMS: &[(&str, Claim)] = &[
+    ("unwinding/counts_for_nothing", done_while_unwinding),
+    ("unwinding/Relaxed", |report| {
+        let store = step(report, "arrived.store(true, Relaxed)");
+        says(report, &[&format!("step {} is Relaxed", store.step)]);
+    }),
     ("spin_lock/CAS,_unlock_Relaxed", |report| {
         let unlock = step(report, "locked.store(false, Relaxed)");
         let lock = report
@@ -289,6 +294,7 @@ fn no_ordering(report: &Report) {
 
 #[cfg(not(feature = "loom"))]
 const CLAIMS: &[(&str, Claim)] = &[
+    ("unwinding/counts_for_nothing", done_while_unwinding),
     ("two_locks/opposite_order", deadlock),
     ("wake-up/flag_set_outside_the_lock", lost_wake_up),
     ("future/waker_kept_after_the_look", never_woken),
@@ -394,6 +400,12 @@ fn old_waker(report: &Report) {
         wake.step
     );
     says(report, &[&wake]);
+}
+
+fn done_while_unwinding(report: &Report) {
+    let panic = step(report, "panics: caught");
+    let store = step(report, "arrived.store(true, Release)");
+    assert!(panic.thread == store.thread && panic.step < store.step);
 }
 
 fn spurious(report: &Report) {

@@ -16,10 +16,11 @@ use crate::programs::futures::{
 };
 use crate::programs::heap::{Guarded, Plain, Watched, drop_after_use, overwrite, take, treiber};
 use crate::programs::memory::{
-    Independent, Link, SeqLock, Side, coherence, coherence_of_two, created_by_a_thread, fence_pair,
-    fence_too_early, hidden_load, independent_reads, load_buffering, look_by_addition,
+    Independent, Link, Reader, SeqLock, Side, coherence, coherence_of_two, created_by_a_thread,
+    fence_pair, fence_too_early, hidden_load, independent_reads, load_buffering, look_by_addition,
     message_passing, modifications_as_fences, overwritten_release, publication, release_sequence,
-    seqlock, store_beside_swap, store_buffering, two_and_two_writes, write_to_read_causality,
+    seqlock, store_beside_swap, store_buffering, two_and_two_writes, unwinding,
+    write_to_read_causality,
 };
 use crate::programs::structures::{
     Deque, Hazard, Ring, chase_lev, free_list, hazard_pointer, michael_scott, reference_count,
@@ -354,6 +355,10 @@ fn litmus() -> Vec<Row> {
         weak("look by addition", "load Relaxed", look_by_addition(Release, Relaxed), OVERLOOKED).bare_loom(Accepted),
         right("SB", "a read-modify-write of one word", modifications_as_fences(true)),
         weak("SB", "read-modify-writes of two words", modifications_as_fences(false), MISSED),
+        right("unwinding", "Release", unwinding(Release, Reader::Spins)),
+        weak("unwinding", "Relaxed", unwinding(Relaxed, Reader::Spins), RACE),
+        right("unwinding", "the reader parks", unwinding(Release, Reader::Parks)),
+        wrong("unwinding", "counts for nothing", unwinding(Release, Reader::Denies), "a letter by a thread that has panicked"),
         right("publication", "Release", publication(Release)),
         weak("publication", "Relaxed", publication(Relaxed), RACE),
     ]

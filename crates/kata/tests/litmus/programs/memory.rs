@@ -3,10 +3,11 @@
 use kata::cell::UnsafeCell;
 use kata::sync::Arc;
 use kata::sync::atomic::{
-    AtomicPtr, AtomicUsize, Ordering, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed,
-    Ordering::Release, Ordering::SeqCst, fence,
+    AtomicBool, AtomicPtr, AtomicUsize, Ordering, Ordering::AcqRel, Ordering::Acquire,
+    Ordering::Relaxed, Ordering::Release, Ordering::SeqCst, fence,
 };
 use kata::thread;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A value that is not atomic, and flags that say when it may be read.
 struct Message {
@@ -622,6 +623,65 @@ pub fn seqlock(parts: SeqLock) -> impl Fn() {
                 assert_eq!(value, (expected, expected), "a torn read was validated");
             }
         }
+        writer.join().unwrap();
+    }
+}
+
+/// What a reader does about a letter that may come.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Reader {
+    Spins,
+    Parks,
+    /// It counts on its never coming.
+    Denies,
+}
+
+/// A letter is written, and the flag raised with `order`, by a destructor during a panic that is caught.
+pub fn unwinding(order: Ordering, reader: Reader) -> impl Fn() {
+    struct Mailbox {
+        letter: UnsafeCell<usize>,
+        arrived: AtomicBool,
+    }
+    // SAFETY: whether the letter is written before it is read is what the checker decides.
+    unsafe impl Sync for Mailbox {}
+    struct Writes(Arc<Mailbox>, Ordering, thread::Thread);
+    impl Drop for Writes {
+        fn drop(&mut self) {
+            let Self(mailbox, order, reader) = self;
+            // SAFETY: see `Sync`.
+            mailbox.letter.with_mut(|letter| unsafe { *letter = 1 });
+            mailbox.arrived.store(true, *order);
+            reader.unpark();
+        }
+    }
+    move || {
+        let mailbox = Arc::new(Mailbox {
+            letter: UnsafeCell::new(0),
+            arrived: AtomicBool::new(false),
+        });
+        let writes = Writes(mailbox.clone(), order, thread::current());
+        let writer = thread::spawn(move || {
+            let panics = || {
+                let _writes = writes;
+                panic!("caught");
+            };
+            catch_unwind(AssertUnwindSafe(panics)).unwrap_err();
+        });
+        while !mailbox.arrived.load(Acquire) {
+            match reader {
+                Reader::Spins => kata::hint::spin_loop(),
+                Reader::Parks => thread::park(),
+                Reader::Denies => return,
+            }
+        }
+        assert!(
+            reader != Reader::Denies,
+            "a letter by a thread that has panicked"
+        );
+        // SAFETY: see `Sync`.
+        mailbox
+            .letter
+            .with(|letter| assert_eq!(unsafe { *letter }, 1));
         writer.join().unwrap();
     }
 }
