@@ -167,7 +167,7 @@ fn compare(
              {executions} executions"
         );
         assert!(
-            2 * used >= programs && outcomes > used,
+            8 * used >= programs && outcomes > used,
             "{name}: {used} of {programs} programs decide little"
         );
         assert!(
@@ -210,7 +210,12 @@ mod loom {
         Some(explored)
     }
 
+    /// Of three threads only those with at most five operations in all: six take loom minutes.
     fn by_loom(program: &Program) -> Option<Explored> {
+        let operations = program.threads().iter().map(|thread| thread.ops.len());
+        if program.threads().len() > 2 && operations.sum::<usize>() > 5 {
+            return None;
+        }
         let exhaustive = Exhaustive::new().step_by_step().executions(usize::MAX);
         explore(exhaustive, program).map(|(explored, _)| explored)
     }
@@ -230,8 +235,8 @@ mod loom {
 
     #[test]
     fn loom_and_the_axioms_find_nothing_that_is_forbidden() {
-        compare([2, 3], 60, 1, by_loom);
-        compare([3, 2], 3, 1, by_loom);
+        compare([2, 3], 150, 1, by_loom);
+        compare([3, 3], 16, 1, by_loom);
     }
 }
 

@@ -137,6 +137,17 @@ const CLAIMS: &[(&str, Claim)] = &[
     ("future/waker_kept_after_the_look", never_woken),
     ("future/only_the_first_waker_kept", old_waker),
     ("condition/one_consumer,_if", spurious),
+    ("waiter_on_a_stack/woken_through_what_is_gone", |report| {
+        let unpark = step(report, "unpark main  (under way)");
+        let end = step(report, "thread: drop");
+        says(
+            report,
+            &[&format!(
+                "step {} races with step {}: nothing orders t1's unpark before it. No ordering can help",
+                end.step, unpark.step
+            )],
+        );
+    }),
     ("park/without_a_loop", |report| {
         says(report, &["returned although nobody unparked the thread"])
     }),

@@ -39,6 +39,16 @@ enum Failure {
     Panic,
 }
 
+impl Failure {
+    fn is_a_race(&self) -> bool {
+        match self {
+            Self::Race => true,
+            Self::Stated { headline, .. } => headline == "data race",
+            _ => false,
+        }
+    }
+}
+
 fn classify(message: &str) -> Failure {
     if let Some(stated) = message.strip_prefix(crate::world::FAILURE) {
         let (headline, why) = stated.split_once('\n').unwrap_or((stated, ""));
@@ -370,7 +380,18 @@ pub(crate) fn report(
         Failure::Deadlock | Failure::Spinning => {
             events.extend(record.pending.iter().flatten().cloned())
         }
-        _ => events.extend(record.pending.get(current).cloned().flatten()),
+        _ => {
+            let own = record.pending.get(current).cloned().flatten();
+            // Another thread may be in the middle of what this one collides with.
+            if let Some(own) = own.as_ref().filter(|_| failure.is_a_race()) {
+                let others = record.pending.iter().flatten();
+                let collides = |other: &&Event| {
+                    other.thread != current && other.object == own.object && own.object != NO_OBJECT
+                };
+                events.extend(others.filter(collides).cloned());
+            }
+            events.extend(own);
+        }
     }
     let focus = events
         .get(performed)
@@ -478,6 +499,8 @@ pub(crate) fn report(
     });
     let remedies = remedies.collect();
     let blocked = matches!(failure, Failure::Deadlock);
+    let racing = failure.is_a_race();
+    let last = picture.events.len();
     let mut rows: Vec<Row> = picture
         .events
         .iter()
@@ -493,6 +516,8 @@ pub(crate) fn report(
                     + picture.age(index)
                     + if blocked && index >= performed {
                         "  (blocked)"
+                    } else if racing && (performed + 1..last).contains(&(index + 1)) {
+                        "  (under way)"
                     } else {
                         ""
                     },

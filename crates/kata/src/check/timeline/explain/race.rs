@@ -7,8 +7,10 @@ pub(in super::super) fn race(picture: &Picture, record: &Record) -> Why {
     let last = picture.events.len() - 1;
     let failing = &picture.events[last];
     let object = record.objects.get(failing.object as usize);
-    let rivals: Vec<usize> = (0..last)
+    // What somebody is in the middle of may not have touched it yet.
+    let rivals: Vec<usize> = (0..picture.performed.min(last))
         .rev()
+        .chain(picture.performed..last)
         .filter(|&index| {
             let event = &picture.events[index];
             event.object == failing.object
