@@ -146,6 +146,9 @@ pub(crate) struct Pass {
     pub bound: Option<usize>,
 }
 
+/// What the handle of a thread is called, which is an object only so that its end is seen.
+pub(crate) const HANDLE: &str = "Thread";
+
 pub(crate) struct Record {
     pub events: Vec<Event>,
     pub pending: Vec<Option<Event>>,
@@ -153,6 +156,23 @@ pub(crate) struct Record {
     pub threads: Vec<String>,
     /// Executions begun in this exploration.
     pub executions: usize,
+}
+
+impl Record {
+    /// Whether an object is the handle of a thread, an access to which is nobody's business but the race detector's.
+    pub fn is_handle(&self, object: u32) -> bool {
+        let object = self.objects.get(object as usize);
+        object.is_some_and(|object| object.what == HANDLE)
+    }
+
+    /// What has been done, apart from accesses to handles of threads. To unpark somebody is more than that.
+    pub fn operations(&self) -> impl Iterator<Item = &Event> {
+        let counts = |event: &&Event| {
+            let access = matches!(event.op, Op::CellRead | Op::Exclusive(_));
+            !(access && self.is_handle(event.object))
+        };
+        self.events.iter().filter(counts)
+    }
 }
 
 thread_local! {

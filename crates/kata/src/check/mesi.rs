@@ -210,12 +210,12 @@ pub fn replay() -> Mesi {
     let _aside = crate::watch::aside();
     record::with(|record| {
         let mut caches = Mesi::new();
-        for (line, object) in record.objects.iter().enumerate() {
+        let objects = record.objects.iter().enumerate();
+        for (line, object) in objects.filter(|(line, _)| !record.is_handle(*line as u32)) {
             caches.create(object.creator, line);
         }
         let on_objects = record
-            .events
-            .iter()
+            .operations()
             .filter(|event| event.object != record::NO_OBJECT);
         for event in on_objects {
             let line = event.object as usize;

@@ -9,7 +9,7 @@ use crate::thread::Thread;
 pub fn steps(thread: &Thread) -> usize {
     let thread = thread.index();
     record::with(|record| {
-        let own = record.events.iter().filter(|event| event.thread == thread);
+        let own = record.operations().filter(|event| event.thread == thread);
         own.count()
     })
 }
@@ -19,7 +19,7 @@ pub fn steps(thread: &Thread) -> usize {
 pub fn rmw_count() -> usize {
     let thread = record::current();
     record::with(|record| {
-        let own = record.events.iter().filter(|event| event.thread == thread);
+        let own = record.operations().filter(|event| event.thread == thread);
         own.filter(|event| matches!(event.op, Op::Rmw { .. } | Op::Lock(_) | Op::TryLock { .. }))
             .count()
     })
@@ -30,7 +30,7 @@ pub fn rmw_count() -> usize {
 pub fn write_count() -> usize {
     let thread = record::current();
     let stores = record::with(|record| {
-        let own = record.events.iter().filter(|event| event.thread == thread);
+        let own = record.operations().filter(|event| event.thread == thread);
         own.filter(|event| matches!(event.op, Op::Store { .. }))
             .count()
     });
@@ -43,7 +43,7 @@ pub fn longest_pause() -> usize {
     let thread = record::current();
     record::with(|record| {
         let (mut pause, mut longest) = (0, 0);
-        for event in &record.events {
+        for event in record.operations() {
             if event.thread == thread {
                 pause = match event.op {
                     Op::Yield => pause + 1,
@@ -60,7 +60,7 @@ pub fn longest_pause() -> usize {
 pub fn cell_count() -> usize {
     let thread = record::current();
     record::with(|record| {
-        let own = record.events.iter().filter(|event| event.thread == thread);
+        let own = record.operations().filter(|event| event.thread == thread);
         own.filter(|event| matches!(event.op, Op::CellRead | Op::CellWrite))
             .count()
     })

@@ -397,13 +397,9 @@ pub(crate) fn report(
         .get(performed)
         .map_or(NO_OBJECT, |event| event.object);
     let spinning = matches!(failure, Failure::Spinning);
-    let is_thread = |object: u32| {
-        let object = record.objects.get(object as usize);
-        object.is_some_and(|object| object.what == crate::world::thread::HANDLE)
-    };
     let hidden = |index: usize, event: &Event| match event.op {
         Op::Exclusive("drop") | Op::CellRead
-            if !matches!(event.op, Op::CellRead) || is_thread(event.object) =>
+            if !matches!(event.op, Op::CellRead) || record.is_handle(event.object) =>
         {
             index < performed && (focus == NO_OBJECT || event.object != focus)
         }

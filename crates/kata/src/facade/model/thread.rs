@@ -15,9 +15,6 @@ pub fn yield_now() {
     pause(Location::caller());
 }
 
-/// What a [`Thread`] is called in the record.
-pub(crate) const HANDLE: &str = "Thread";
-
 /// `std::thread::Thread`, recorded. Like an [`UnsafeCell`](super::cell::UnsafeCell) it lies in memory that somebody may free: its
 /// end must be ordered after every use by others.
 pub struct Thread {
@@ -35,7 +32,7 @@ impl Thread {
         Self {
             raw,
             index,
-            tag: Tag::new(HANDLE, Location::caller()),
+            tag: Tag::new(record::HANDLE, Location::caller()),
             access: record::in_execution().then(engine::Tracked::new),
         }
     }
