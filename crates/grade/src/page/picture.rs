@@ -65,7 +65,7 @@ pub fn edges(why: &str) -> BTreeSet<(usize, usize, Edge)> {
                 (first, second, Edge::Missing)
             }
             " read what " | " returned what " => (second, first, Edge::ReadFrom),
-            " returned an old value although " => (second, first, Edge::Missed),
+            " returned an old value although " | " comes before " => (second, first, Edge::Missed),
             " and " if before.ends_with(&format!("between step {first}")) => {
                 (first, second, Edge::Fence)
             }
@@ -357,13 +357,14 @@ mod tests {
         .concat();
         for words in [
             "{} races with {}: nothing orders",
-            "nothing orders {} before {}.",
+            "nothing orders {store} before {load}.",
             "{to} read what {from} stored, but",
             "{to} read what {from} released, but",
             "{} returned what {} stored although",
             "{} touches {}, which {} freed in {}.",
             "{} begins while {} is still inside {}.",
-            "{} returned an old value although {} had stored a newer one",
+            "{step} returned an old value although {newer} had stored a newer one",
+            "{step} comes before {newer} in memory although",
             "{} between {} and {}",
         ] {
             assert!(explain.contains(words), "{words}");

@@ -179,7 +179,7 @@ impl Freezer {
                      tries again because somebody else has succeeded.",
             }
         );
-        crate::world::fail("blocking: the others cannot finish", &why)
+        crate::world::fail("blocking: the others do not finish", &why)
     }
 }
 

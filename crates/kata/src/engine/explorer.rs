@@ -259,13 +259,15 @@ impl Explorer {
     /// Whether whatever is in `clock` happens before what the current thread does now.
     pub(crate) fn knows(&self, clock: &Clock) -> bool {
         let now = self.now();
-        clock.iter().zip(&now).all(|(there, here)| there <= here)
+        let mut threads = clock.iter().zip(&now).enumerate();
+        threads.all(|(thread, (there, here))| thread == self.current || there <= here)
     }
 
-    /// The clock of what the current thread has done so far, for somebody who learns of it in a way of his own.
+    /// The clock of what the current thread does now, for somebody who learns of it in a way of his own. Nobody knows of it before
+    /// they know of the thread's next event.
     pub(crate) fn clock(&self) -> Clock {
         let mut now = self.now();
-        now[self.current] = self.done[self.current] as u16;
+        now[self.current] = self.done[self.current] as u16 + 1;
         now
     }
 
@@ -377,7 +379,7 @@ impl Explorer {
         assert!(
             fits,
             "kata: the model does not do the same when it is run again\nA model must not depend on anything but `kata`: no \
-             clock, no randomness, no state that outlives an execution."
+             clock, no randomness, no address of an object or a thread, no state that outlives an execution."
         );
         match wish {
             Wish::Read(access) => {

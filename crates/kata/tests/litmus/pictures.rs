@@ -249,8 +249,12 @@ const CLAIMS: &[(&str, Claim)] = &[
     }),
     ("seqlock/closing_store_Relaxed", |report| {
         let store = step(report, "sequence.store(2, Relaxed)");
-        let what = format!("step {} is Relaxed: it publishes nothing", store.step);
-        says(report, &[&what, "It needs Release"]);
+        let what = format!("step {} is Relaxed, and step", store.step);
+        let needs = format!("Step {} needs Release", store.step);
+        says(
+            report,
+            &[&what, "publishes only what comes before that fence", &needs],
+        );
     }),
     ("seqlock/opening_load_Relaxed", |report| {
         let load = step(report, "sequence.load(Relaxed) → 2");
@@ -260,7 +264,7 @@ const CLAIMS: &[(&str, Claim)] = &[
     }),
     ("fences/release_fence_too_early", |report| {
         let store = step(report, "ready.store(1, Relaxed)");
-        let what = format!("step {} is Relaxed: it publishes nothing", store.step);
+        let what = format!("step {} is Relaxed, and step", store.step);
         says(report, &[&what, "or a fence(Release) right before it."]);
     }),
     ("sleeper/AcqRel_fences", |report| {
@@ -275,8 +279,10 @@ const CLAIMS: &[(&str, Claim)] = &[
         );
     }),
     ("look_by_addition/store_Relaxed", |report| {
-        step(report, "y.fetch_add(10, Relaxed) → 0 (the initial one)");
-        says(report, &["returned an old value", "It needs Release."]);
+        let store = step(report, "y.store(1, Relaxed)").step;
+        let add = format!("y.fetch_add(10, Relaxed) → 0 (in memory before step {store})");
+        step(report, &add);
+        says(report, &["in memory although", "It needs Release."]);
     }),
     ("SB/read-modify-writes_of_two_words", |report| {
         says(

@@ -14,7 +14,9 @@ use crate::programs::futures::{
     Keep, letter_before_the_wake, oneshot, token_beside_a_wake, wake_during_the_poll,
     wakes_a_waker_of,
 };
-use crate::programs::heap::{Guarded, Plain, Watched, drop_after_use, overwrite, take, treiber};
+use crate::programs::heap::{
+    Guarded, Plain, Watched, drop_after_use, left_for_the_destructor, overwrite, take, treiber,
+};
 use crate::programs::memory::{
     Independent, Link, Reader, SeqLock, Side, coherence, coherence_of_two, created_by_a_thread,
     fence_pair, fence_too_early, hidden_load, independent_reads, load_buffering, look_by_addition,
@@ -528,6 +530,7 @@ fn memory() -> Vec<Row> {
         wrong("take and free", "in two steps, plain", take::<u64>(false), TWICE),
         right("overwrite", "frees what was there", overwrite(false)).no_leaks(),
         wrong("overwrite", "forgets what was there", overwrite(true), "leak").no_leaks(),
+        right("drop after use", "left for the destructor", left_for_the_destructor),
         right("drop after use", "Release, Acquire", drop_after_use(Release, Acquire)).no_leaks(),
         weak("drop after use", "done Relaxed", drop_after_use(Relaxed, Acquire), RACE),
         weak("drop after use", "look Relaxed", drop_after_use(Release, Relaxed), RACE),

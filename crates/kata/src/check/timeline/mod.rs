@@ -111,20 +111,38 @@ impl Picture {
         }
     }
 
-    /// Marks a load that did not read the newest store.
-    fn age(&self, load: usize) -> &'static str {
-        if self.overlooked(load).is_empty() {
-            return "";
+    /// Marks a load that did not read the newest store, and a read-modify-write whose place in the modification order is not where
+    /// it stands.
+    fn age(&self, load: usize) -> String {
+        let overlooked = self.overlooked(load);
+        let Some(&first) = overlooked.first() else {
+            return String::new();
+        };
+        if self.modifies(load) {
+            return format!(" (in memory before {})", self.step(first));
         }
         let source = self.events[load].trace.source;
         let written = self.events[..load]
             .iter()
             .any(|event| event.trace.store == source);
-        if written {
+        let age = if written {
             " (an old one)"
         } else {
             " (the initial one)"
-        }
+        };
+        age.to_owned()
+    }
+
+    /// Whether an event is a read-modify-write that has stored something.
+    fn modifies(&self, event: usize) -> bool {
+        let op = &self.events[event].op;
+        matches!(
+            op,
+            Op::Rmw {
+                written: Some(_),
+                ..
+            }
+        )
     }
 
     fn text(&self, event: &Event) -> String {
@@ -509,7 +527,7 @@ pub(crate) fn report(
                 step: picture.numbers[index],
                 thread: event.thread,
                 text: picture.text(event)
-                    + picture.age(index)
+                    + &picture.age(index)
                     + if blocked && index >= performed {
                         "  (blocked)"
                     } else if racing && (performed + 1..last).contains(&(index + 1)) {

@@ -219,3 +219,35 @@ pub fn drop_after_use(done: Ordering, look: Ordering) -> impl Fn() {
         drop(unsafe { Box::from_raw(shared.value) });
     }
 }
+
+/// What the destructor of a shared value reads was written by another owner, right before it let go of the value and after all
+/// else that the last owner knows of.
+pub fn left_for_the_destructor() {
+    struct Shared {
+        left: UnsafeCell<u32>,
+        flag: AtomicBool,
+    }
+    // SAFETY: `left` is written by one thread and read when nobody is left.
+    unsafe impl Send for Shared {}
+    // SAFETY: as above.
+    unsafe impl Sync for Shared {}
+    impl Drop for Shared {
+        fn drop(&mut self) {
+            // SAFETY: nobody else has it any more.
+            assert!(self.left.with(|left| unsafe { *left }) < 2);
+        }
+    }
+    let shared = Arc::new(Shared {
+        left: UnsafeCell::new(0),
+        flag: AtomicBool::new(false),
+    });
+    let other = {
+        let shared = shared.clone();
+        thread::spawn(move || _ = shared.flag.load(Acquire))
+    };
+    shared.flag.store(true, Release);
+    // SAFETY: read in the end.
+    shared.left.with_mut(|left| unsafe { *left = 1 });
+    drop(shared);
+    other.join().unwrap();
+}

@@ -137,11 +137,7 @@ pub(in super::super) fn deadlock(picture: &Picture) -> Why {
     if let Some((load, store)) = last_stale(picture)
         && let Search::Found(advice) = tried(picture, goal)
     {
-        why.text += &format!(
-            " {} returned an old value although {} had stored a newer one.",
-            capital(picture.step(load)),
-            picture.step(store)
-        );
+        why.text += &format!(" {}.", capital(overlooks(picture, load, store)));
         why.speaks_of.extend([load, store]);
         why.advise(advice, goal);
     }

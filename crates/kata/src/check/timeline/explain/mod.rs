@@ -22,7 +22,7 @@ use memory_model::{Fence, Side};
 pub(super) use race::{overlap, race};
 pub(super) use spinning::spinning;
 pub(super) use stale::stale;
-use stale::{last_stale, overlooked};
+use stale::{last_stale, overlooked, overlooks};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering::{self, AcqRel, Acquire, Release, SeqCst};
 
@@ -407,7 +407,20 @@ fn sentence(picture: &Picture, missing: &Missing, may_be_a_fence: bool) -> Strin
             String::new()
         }
     };
+    // A fence publishes what comes before it, and not the store behind it.
+    let fence = (0..store).rev().find(|&index| {
+        picture.events[index].thread == picture.events[store].thread
+            && matches!(picture.events[index].op, Op::Fence(order) if releases(order))
+    });
     match (release, acquire) {
+        (true, false) if fence.is_some() => format!(
+            "{to} read what {from} stored, but {from} is {}, and {}, a fence, publishes only what comes before that fence. {} needs \
+             Release{}.",
+            order(store, false),
+            picture.step(fence.unwrap_or(store)),
+            capital(&from),
+            or_a_fence("Release", "before")
+        ),
         (true, false) => format!(
             "{to} read what {from} stored, but {from} is {}: it publishes nothing that {thread} did before it. \
              It needs Release{}.",

@@ -50,7 +50,8 @@ pub(in super::super) fn spinning(picture: &Picture) -> Why {
         }
     }
     text += " A thread that waits must call kata's hint::spin_loop or thread::yield_now on every turn (std's are invisible \
-             here), or nobody else gets a turn. If it does, what it waits for never comes.";
+             here), or nobody else gets a turn. If it does, what it waits for never comes, or somebody else takes more steps \
+             on the way than the bound allows.";
     Why {
         text,
         speaks_of,

@@ -26,6 +26,16 @@ pub(super) fn last_overtaken(picture: &Picture) -> Option<(usize, usize)> {
     })
 }
 
+/// That a load has overlooked a store.
+pub(super) fn overlooks(picture: &Picture, load: usize, store: usize) -> String {
+    let [step, newer] = [load, store].map(|event| picture.step(event));
+    if picture.modifies(load) {
+        format!("{step} comes before {newer} in memory although {newer} had been done")
+    } else {
+        format!("{step} returned an old value although {newer} had stored a newer one")
+    }
+}
+
 /// The last load that returned an old value, and why it could.
 pub(in super::super) fn stale(picture: &Picture) -> Option<Why> {
     let events = &picture.events;
@@ -33,6 +43,7 @@ pub(in super::super) fn stale(picture: &Picture) -> Option<Why> {
     let (load, store) = stale.or_else(|| last_overtaken(picture))?;
     let goal = Goal::Forbidden;
     let mut speaks_of = vec![load, store];
+    let opening = overlooks(picture, load, store);
     let opening = if stale.is_none() {
         let source = events[load].trace.source;
         let read = (0..load).find(|&index| events[index].trace.store == source)?;
@@ -46,12 +57,10 @@ pub(in super::super) fn stale(picture: &Picture) -> Option<Why> {
             picture.name(events[load].object)
         )
     } else {
+        let [load, store] = [load, store].map(|event| picture.step(event));
         format!(
-            "{} returned an old value although {} had stored a newer one: nothing orders {} before {}.",
-            capital(picture.step(load)),
-            picture.step(store),
-            picture.step(store),
-            picture.step(load)
+            "{}: nothing orders {store} before {load}.",
+            capital(&opening)
         )
     };
     let advice = missing(picture, store, load, goal)
@@ -76,12 +85,8 @@ pub(super) fn overlooked(picture: &Picture, goal: Goal) -> Option<Advice> {
     });
     missed.find_map(|(load, store)| {
         let mut advice = store_buffering(picture, load, store, goal)?;
-        advice.text = format!(
-            "{} returned an old value although {} had stored a newer one. {}",
-            capital(picture.step(load)),
-            picture.step(store),
-            advice.text
-        );
+        let opening = capital(overlooks(picture, load, store));
+        advice.text = format!("{opening}. {}", advice.text);
         advice.speaks_of.extend([load, store]);
         Some(advice)
     })
