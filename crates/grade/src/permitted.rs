@@ -263,7 +263,7 @@ impl Look<'_> {
         }
     }
 
-    /// `cfg(…)`: nothing may depend on the world.
+    /// `cfg(…)`: nothing may depend on the world, nor on how it is built or for what machine.
     fn condition(&mut self, word: &Ident, trees: &[TokenTree]) {
         let Some(TokenTree::Group(group)) = trees
             .iter()
@@ -271,14 +271,25 @@ impl Look<'_> {
         else {
             return;
         };
-        let depends = words_of(&group.stream())
-            .iter()
-            .map(plain)
-            .find(|word| ["feature", "loom", "shuttle", "path"].contains(&word.as_str()));
-        if let Some(on) = depends {
+        let words: Vec<String> = words_of(&group.stream()).iter().map(plain).collect();
+        let world =
+            |word: &&String| ["feature", "loom", "shuttle", "path"].contains(&word.as_str());
+        if let Some(on) = words.iter().find(world) {
             self.find(
                 word.span(),
                 format!("`{word}` on `{on}`: the code has to be the same in every world, or the models explore another one."),
+            );
+        } else if let Some(on) = words.iter().find(|word| is_of_the_build(word))
+            && !(plain(word) == "cfg_attr" && is_layout_or_lints(&group.stream()))
+            && !allows(self.allowed, &["cfg", on])
+        {
+            self.find(
+                word.span(),
+                format!(
+                    "`{word}` on `{on}`: the checks see the code of this build on this machine alone, and your users run \
+                     another one. Write what is right in every build and on every machine; what a debug build is to ask \
+                     besides says `debug_assert!`."
+                ),
             );
         }
     }
@@ -768,6 +779,35 @@ fn without_tests(tokens: &TokenStream) -> Vec<TokenTree> {
     kept
 }
 
+/// Whether a `cfg` of this name is decided by the build or the machine. How wide a pointer is and which atomics there are may
+/// be asked: other types are needed there.
+fn is_of_the_build(name: &str) -> bool {
+    let free = ["target_pointer_width", "target_has_atomic"];
+    let build = [
+        "debug_assertions",
+        "overflow_checks",
+        "ub_checks",
+        "panic",
+        "miri",
+        "unix",
+        "windows",
+    ];
+    build.contains(&name) || name.starts_with("target_") && !free.contains(&name)
+}
+
+/// Whether all that `cfg_attr(condition, …)` adds is of a kind that changes nothing a model could see.
+fn is_layout_or_lints(condition_and_attributes: &TokenStream) -> bool {
+    const HARMLESS: [&str; 6] = ["repr", "allow", "expect", "warn", "doc", "inline"];
+    let trees: Vec<TokenTree> = condition_and_attributes.clone().into_iter().collect();
+    let mut attributes = trees.split(|tree| is_punct(tree, ',')).skip(1).peekable();
+    attributes.peek().is_some()
+        && attributes.all(|attribute| match attribute.first() {
+            Some(TokenTree::Ident(name)) => HARMLESS.contains(&plain(name).as_str()),
+            Some(_) => false,
+            None => true,
+        })
+}
+
 /// `cfg(test)`
 fn is_test_only(attribute: &TokenStream) -> bool {
     attribute.to_string().replace(' ', "") == "cfg(test)"
@@ -940,6 +980,26 @@ mod tests {
                 1,
                 "`cfg` on `feature`",
             ),
+            (
+                "fn f() -> bool { cfg!(any(debug_assertions, not(target_arch = \"x86_64\"))) }",
+                1,
+                "`cfg` on `debug_assertions`: the checks see the code of this build on this machine alone",
+            ),
+            (
+                "fn f() {\n #[cfg(not(debug_assertions))]\n g() }",
+                2,
+                "`cfg` on `debug_assertions`",
+            ),
+            (
+                "#[cfg(target_os = \"linux\")] fn f() {}",
+                1,
+                "`cfg` on `target_os`",
+            ),
+            (
+                "#[cfg_attr(target_arch = \"x86_64\", repr(C), cfg(unix))] struct A;",
+                1,
+                "`cfg_attr` on `target_arch`",
+            ),
             ("std::include!(\"../imp.rs\");", 1, "`include!`"),
             (
                 "fn f() -> bool { ::core::cfg!(feature = \"loom\") }",
@@ -997,6 +1057,8 @@ mod tests {
             "use std::cell::Cell; struct Guard<'a>(&'a u8, PhantomData<Cell<u8>>); unsafe impl Sync for Guard<'_> {}",
             "#[cfg(test)] mod tests { use std::sync::Mutex; }",
             "#[cfg(target_pointer_width = \"64\")] fn f() {}",
+            "#[cfg_attr(any(target_arch = \"x86_64\", target_arch = \"aarch64\"), repr(align(128)))] struct Padded(u8);",
+            "fn f(n: u8) { debug_assert!(n > 0); }",
             "#[derive(Debug)] struct Core { core: u8 } fn f(core: Core) -> u8 { core.core }",
             "fn f(a: usize, b: usize) -> bool { a < b }",
             "extern \"C\" fn f() {}",
