@@ -74,7 +74,7 @@ impl std::fmt::Display for Coverage {
 /// are, up to a number.
 ///
 /// A loop that waits, with `spin_loop` or `yield_now` on every turn, is taken to do the same at each: what it does otherwise from
-/// its third turn on, such as a weaker ordering, is explored only [step by step](Self::step_by_step).
+/// its second turn on, such as a weaker ordering, is explored only [step by step](Self::step_by_step).
 ///
 /// # Memory ordering
 /// SeqCst is that of RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer, PLDI 2017), which is what compilers implement: the letter of
