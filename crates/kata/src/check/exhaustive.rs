@@ -73,8 +73,9 @@ impl std::fmt::Display for Coverage {
 /// Models with a moderate number of executions are explored to the last one. Of others, those within a bound on preemptions
 /// are, up to a number.
 ///
-/// A loop that waits, with `spin_loop` or `yield_now` on every turn, is taken to do the same at each: what it does otherwise from
-/// its second turn on, such as a weaker ordering, is explored only [step by step](Self::step_by_step).
+/// A loop that waits, with `spin_loop` or `yield_now` on every turn, is taken to go on for ever as it does in forty looks at
+/// the same values: what it does otherwise within these, such as a look with a weaker ordering, is explored, what it does
+/// otherwise later is not.
 ///
 /// # Memory ordering
 /// SeqCst is that of RC11 (Lahav, Vafeiadis, Kang, Hur, Dreyer, PLDI 2017), which is what compilers implement: the letter of

@@ -12,7 +12,7 @@
 //!
 //! An operation that waits is a load whose source lets it go on, see [`Wait`]. A hint (`spin_loop`, `yield_now`) may mean
 //! anything: the thread is run on, with the same values again. If it comes back to a hint without having done anything
-//! else, it waits; if not, it has to be let pass, and what follows is explored.
+//! else, nor looked in another way, it waits; if not, it has to be let pass, and what follows is explored.
 
 use super::memory::{Fault, Memory, Touch};
 use super::{Body, Done, TIMEOUT, Trace, Wish};
@@ -24,6 +24,7 @@ use memory_model::{
 use std::any::Any;
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
+use std::mem::discriminant;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::SeqCst;
@@ -578,23 +579,26 @@ impl Explorer {
 
     fn probe(&mut self, wish: Wish) -> Option<Done> {
         let thread = self.current;
-        let probe = self.probe.as_mut().expect("asked before");
         match wish {
             Wish::Read(access) => {
                 let seen = self.graph.events(thread).iter().rev().find(|event| {
                     event.access.location == access.location
                         && matches!(event.kind, Kind::Load { .. } | Kind::Store { .. })
                 });
-                let Some(seen) = seen.filter(|_| !access.awaits) else {
+                let Some(value) = seen.map(|event| event.value) else {
                     self.escape();
                     return None;
                 };
-                let value = seen.value;
+                if access.awaits || !self.has_looked_so(access) {
+                    self.escape();
+                    return None;
+                }
                 let new = access.change.apply(value, access.mask, 0);
                 if new.is_some_and(|new| new != value) {
                     self.escape();
                     return None;
                 }
+                let probe = self.probe.as_mut().expect("asked before");
                 probe.reads += 1;
                 probe.locations.insert(access.location);
                 Some(Done {
@@ -603,6 +607,7 @@ impl Explorer {
                 })
             }
             Wish::Pause => {
+                let probe = self.probe.as_mut().expect("asked before");
                 probe.hints += 1;
                 if probe.reads < PROBED_READS && probe.hints < PROBED_HINTS {
                     return Some(Done::default());
@@ -616,6 +621,27 @@ impl Explorer {
                 None
             }
         }
+    }
+
+    /// Whether this look is like an earlier one since the current thread did anything but look: it would bring the same, in
+    /// value and in what is known after it.
+    fn has_looked_so(&self, access: Access) -> bool {
+        let likewise = |seen: Access| {
+            (seen.location, seen.order, seen.failure)
+                == (access.location, access.order, access.failure)
+                && discriminant(&seen.change) == discriminant(&access.change)
+        };
+        let events = self.graph.events(self.current);
+        let looks = (0..events.len())
+            .rev()
+            .take_while(|&place| match events[place].kind {
+                Kind::Load { .. } => true,
+                // A failed attempt by swap has written what was there.
+                Kind::Store { exclusive: true } => events[place].value == events[place - 1].value,
+                _ => false,
+            });
+        let mut loads = looks.filter(|&place| matches!(events[place].kind, Kind::Load { .. }));
+        loads.any(|place| likewise(events[place].access))
     }
 
     /// The thread that was looked at waits.

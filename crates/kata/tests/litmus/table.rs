@@ -8,7 +8,7 @@ use crate::programs::blocking::{
 };
 use crate::programs::exclusion::{
     Entry, Take, Ticket, baton, dekker, peterson, silent_spin_lock, spin_lock, ticket_lock,
-    try_lock,
+    tired_reader, try_lock,
 };
 use crate::programs::futures::{
     Keep, letter_before_the_wake, oneshot, token_beside_a_wake, wake_during_the_poll,
@@ -384,6 +384,11 @@ fn locks() -> Vec<Row> {
         right("baton", "taken by swap", baton(Release, Acquire)).bare_loom(Inconclusive),
         weak("baton", "passed on Relaxed", baton(Relaxed, Acquire), RACE),
         weak("baton", "taken Relaxed", baton(Release, Relaxed), RACE),
+        right("tired reader", "always Acquire", tired_reader(usize::MAX)).at_most(2),
+        weak("tired reader", "always Relaxed", tired_reader(0), RACE),
+        weak("tired reader", "Relaxed from the second look on", tired_reader(1), RACE),
+        weak("tired reader", "Relaxed from the third look on", tired_reader(2), RACE)
+            .step_by_step(Accepted, "who waits looks again only after a step of another thread, and the writer has one step"),
         right("try lock", "swap", try_lock(Release)).at_most(30),
         weak("try lock", "unlock Relaxed", try_lock(Relaxed), RACE),
         right("ticket lock", "Acquire, Release", ticket_lock(Ticket::RIGHT)).at_most(60),

@@ -71,6 +71,31 @@ pub fn baton(pass: Ordering, take: Ordering) -> impl Fn() + Send + Sync + 'stati
     }
 }
 
+/// A letter, and a reader who waits for the flag that says so: his first looks are Acquire, all later ones Relaxed.
+pub fn tired_reader(strong_looks: usize) -> impl Fn() + Send + Sync + 'static {
+    move || {
+        let shared = Arc::new((Counter::new(), AtomicBool::new(false)));
+        let reader = {
+            let shared = shared.clone();
+            thread::spawn(move || {
+                let mut looks = 0;
+                while !shared.1.load(if looks < strong_looks {
+                    Acquire
+                } else {
+                    Relaxed
+                }) {
+                    looks += 1;
+                    spin_loop();
+                }
+                shared.0.increment();
+            })
+        };
+        shared.0.increment();
+        shared.1.store(true, Release);
+        reader.join().unwrap();
+    }
+}
+
 /// How a spin lock is taken.
 #[derive(Clone, Copy)]
 pub enum Take {
