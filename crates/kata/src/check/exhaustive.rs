@@ -216,9 +216,27 @@ impl Exhaustive {
         }
         record::begin_exploration();
         let at_fault = |report| self.at_fault(report, &context, &model);
-        let mut all = self.propose(false, &context, &model).map_err(at_fault)?;
+        let propose = |options| self.propose(options, &context, &model).map_err(at_fault);
+        let options = Options {
+            preemptions: self.preemptions,
+            branches: self.branches,
+            executions: self.executions,
+            adversary: false,
+            last_is_notified: false,
+            bare: self.raw,
+        };
+        let mut all = propose(options)?;
+        if engine::take_choice_seen() && !self.raw {
+            all &= propose(Options {
+                last_is_notified: true,
+                ..options
+            })?;
+        }
         if engine::take_prey_seen() && !self.raw {
-            all &= self.propose(true, &context, &model).map_err(at_fault)?;
+            all &= propose(Options {
+                adversary: true,
+                ..options
+            })?;
         }
         Ok(Coverage {
             executions: record::executions(),
@@ -249,22 +267,17 @@ impl Exhaustive {
     /// Explores what loom proposes within the bounds. Returns whether that is all within the bound on preemptions.
     fn propose<F: Fn() + Send + Sync + 'static>(
         &self,
-        adversary: bool,
+        options: Options,
         context: &Arc<impl Fn() -> Context + 'static>,
         model: &Arc<F>,
     ) -> Result<bool, Box<Report>> {
+        // What outgrew an earlier exploration says nothing of this one.
+        engine::take_outgrown();
         record::begin_pass(Pass {
-            adversary,
+            adversary: options.adversary,
             strengthened: false,
             bound: Some(self.preemptions),
         });
-        let options = Options {
-            preemptions: self.preemptions,
-            branches: self.branches,
-            executions: self.executions,
-            adversary,
-            bare: self.raw,
-        };
         let leaks = self.leaks;
         let context = Arc::clone(context);
         let proposed = Arc::new(AtomicUsize::new(0));

@@ -15,7 +15,7 @@ pub(crate) mod thread;
 
 pub(crate) use explorer::{Around, Counts, Outcome, explore, is_probing};
 pub(crate) use memory::Touch;
-pub(crate) use proposer::{Options, propose, take_outgrown, take_prey_seen};
+pub(crate) use proposer::{Options, propose, take_choice_seen, take_outgrown, take_prey_seen};
 
 use crate::record::Site;
 use crate::world::{Word, fail};

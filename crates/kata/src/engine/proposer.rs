@@ -15,9 +15,9 @@
 //! - the creation of an atomic is an access for it, and as it knows less of what happens before what than the axioms do, it
 //!   would take that for a race. All atomics are created before the first thread runs.
 //!
-//! A notification goes to the thread with the lowest number of those that wait: there is nothing in loom to choose by.
-//!
-//! The adversary strikes in a pass of its own, once for each place and thread, so that the state space stays small.
+//! There is nothing in loom to choose by. So a notification goes to the thread with the lowest number of those that wait, and in
+//! a pass of its own to the one with the highest; and the adversary strikes in a pass of its own, once for each place and thread,
+//! which keeps the state space small, too.
 
 use super::memory::{Fault, Memory, Touch, token};
 use super::{Body, Done, Trace, Wish};
@@ -100,6 +100,8 @@ pub(crate) struct Options {
     pub executions: usize,
     /// Whether the adversary strikes.
     pub adversary: bool,
+    /// Whether a notification goes to the last of those that wait, and not to the first.
+    pub last_is_notified: bool,
     /// The engine as it is: nothing is judged.
     pub bare: bool,
 }
@@ -108,6 +110,7 @@ thread_local! {
     static PROPOSER: RefCell<Option<Proposer>> = const { RefCell::new(None) };
     static RUNNING: Cell<bool> = const { Cell::new(false) };
     static PREY_SEEN: Cell<bool> = const { Cell::new(false) };
+    static CHOICE_SEEN: Cell<bool> = const { Cell::new(false) };
     /// How many locations an execution has had so far, and some more.
     static LOCATIONS: Cell<usize> = const { Cell::new(LEAST_LOCATIONS) };
     static OUTGROWN: Cell<bool> = const { Cell::new(false) };
@@ -122,6 +125,11 @@ pub(crate) fn is_running() -> bool {
 /// Whether somebody came by a place at which the adversary could strike, since the last call.
 pub(crate) fn take_prey_seen() -> bool {
     PREY_SEEN.replace(false)
+}
+
+/// Whether there was a notification for one of several threads, since the last call.
+pub(crate) fn take_choice_seen() -> bool {
+    CHOICE_SEEN.replace(false)
 }
 
 /// Whether an execution had more locations than any before it, since the last call: what loom took for a race in it may have been
@@ -637,11 +645,15 @@ fn modify(word: &Word, thread: usize, access: Access) -> Done {
     }
     let source = with(|proposer| proposer.graphs[0].newest(location));
     let value = with(|proposer| proposer.value(location, source));
-    let stored = change.apply(value, mask, 0).is_some();
+    let last = change.variants(value, false) - 1;
+    CHOICE_SEEN.set(CHOICE_SEEN.get() || last > 0);
+    let last_is_notified = with(|proposer| proposer.options.last_is_notified);
+    let variant = if last_is_notified { last } else { 0 };
+    let stored = change.apply(value, mask, variant).is_some();
     if stored {
         with(|proposer| {
             proposer.judge(|graph| {
-                let graph = graph.propose_load(thread, access, (source, value), 0)?;
+                let graph = graph.propose_load(thread, access, (source, value), variant)?;
                 graph.propose_exclusive(thread)
             });
         });
