@@ -424,13 +424,11 @@ pub(crate) fn first_look(exercise: &Exercise, lock: &Lock, target: Target) -> Re
 
 /// The result for source that names what it must not, for which nothing is built.
 fn refused(root: &Path, exercise: &Exercise, package: &Package) -> Option<WorldResult> {
-    if !exercise.has_models() {
-        return None;
-    }
     let shown = package.dir.strip_prefix(root).unwrap_or(&package.dir);
-    let said = permitted::look(&package.dir, &shown.display().to_string(), &exercise.std)?;
+    let shown = shown.display().to_string();
+    let said = permitted::look(&package.dir, &shown, &exercise.std, exercise.has_models())?;
     let message = format!(
-        "The models cannot vouch for this source, so nothing of it was built or run:\n{said}"
+        "The checks cannot vouch for this source, so nothing of it was built or run:\n{said}"
     );
     Some(failed("source", message))
 }

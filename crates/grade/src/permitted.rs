@@ -1,4 +1,6 @@
-//! What the source of an exercise with model worlds may name, found out before anything is built.
+//! What the source of an exercise may name, found out before anything is built.
+//!
+//! No check sees what is only done in a build without optimisation. An exercise without model worlds may name anything else.
 //!
 //! A model sees what goes through `kata`. A lock, an atomic, a thread or a shared cell of `std` is invisible to it: what
 //! it then accepts is not what it has explored. Source that behaves differently in a model than elsewhere is not what was
@@ -13,6 +15,8 @@ use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, Ident, Span, TokenStream, TokenTree};
 
+mod asserts;
+
 /// Something that must not stand there.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Finding {
@@ -23,10 +27,11 @@ pub struct Finding {
 }
 
 /// What is wrong with the source of a crate, in words; nothing if all of it may stand. `dir` is the crate's folder, shown
-/// as `shown`; `allowed` are paths that its Cargo.toml permits nonetheless, such as `std::sync::mpsc`.
+/// as `shown`; `allowed` are paths that its Cargo.toml permits nonetheless, such as `std::sync::mpsc`; `models` is whether it
+/// has model worlds.
 ///
 /// What cannot be read or is not Rust is left to the compiler.
-pub fn look(dir: &Path, shown: &str, allowed: &[String]) -> Option<String> {
+pub fn look(dir: &Path, shown: &str, allowed: &[String], models: bool) -> Option<String> {
     let src = dir.join("src");
     let mut files = vec![src.join("lib.rs"), src.join("main.rs")];
     let mut modules = Vec::new();
@@ -54,7 +59,7 @@ pub fn look(dir: &Path, shown: &str, allowed: &[String]) -> Option<String> {
     let mut said = Vec::new();
     for (index, (file, tokens)) in modules.iter().enumerate() {
         let place = file.strip_prefix(dir).unwrap_or(file).display();
-        for Finding { line, message } in look_at(tokens, index, &shared, allowed) {
+        for Finding { line, message } in look_at(tokens, index, &shared, allowed, models) {
             said.push(format!("{shown}/{place}:{line}: {message}"));
         }
     }
@@ -101,11 +106,13 @@ fn look_at(
     file: usize,
     shared: &Shared,
     allowed: &[String],
+    models: bool,
 ) -> BTreeSet<Finding> {
     let mut look = Look {
         file,
         shared,
         allowed,
+        models,
         findings: BTreeSet::new(),
     };
     look.walk(tokens);
@@ -171,11 +178,20 @@ struct Look<'a> {
     file: usize,
     shared: &'a Shared,
     allowed: &'a [String],
+    models: bool,
     findings: BTreeSet<Finding>,
 }
 
 impl Look<'_> {
+    /// What the models would not see.
     fn find(&mut self, span: Span, message: impl Into<String>) {
+        if self.models {
+            self.refuse(span, message);
+        }
+    }
+
+    /// What no check would see.
+    fn refuse(&mut self, span: Span, message: impl Into<String>) {
         self.findings.insert(Finding {
             line: span.start().line,
             message: message.into(),
@@ -216,6 +232,11 @@ impl Look<'_> {
                 return end - at;
             }
             "extern" => self.external(trees, at),
+            name if asserts::NAMES.contains(&name)
+                && next.is_some_and(|next| is_punct(next, '!')) =>
+            {
+                self.debug_assertion(word, trees.get(at + 2));
+            }
             "include" | "cfg" | "cfg_select" | "asm" | "naked_asm" | "global_asm"
             | "thread_local"
                 if next.is_some_and(|next| is_punct(next, '!')) =>
@@ -228,6 +249,20 @@ impl Look<'_> {
             _ => {}
         }
         1
+    }
+
+    /// `debug_assert!(…)`
+    fn debug_assertion(&mut self, word: &Ident, assertion: Option<&TokenTree>) {
+        let Some(TokenTree::Group(assertion)) = assertion else {
+            return;
+        };
+        if let Some(change) = self.shared.functions.change_in(&assertion.stream()) {
+            let message = format!(
+                "`{change}` in a `{word}!`: a build with optimisation leaves it out, and then it is not done. Do it outside, and \
+                 assert what came of it."
+            );
+            self.refuse(word.span(), message);
+        }
     }
 
     /// A word that is wrong wherever it stands, or at this place.
@@ -282,8 +317,9 @@ impl Look<'_> {
         } else if let Some(on) = words.iter().find(|word| is_of_the_build(word))
             && !(plain(word) == "cfg_attr" && is_layout_or_lints(&group.stream()))
             && !allows(self.allowed, &["cfg", on])
+            && (self.models || ["debug_assertions", "overflow_checks"].contains(&on.as_str()))
         {
-            self.find(
+            self.refuse(
                 word.span(),
                 format!(
                     "`{word}` on `{on}`: the checks see the code of this build on this machine alone, and your users run \
@@ -537,6 +573,7 @@ fn objection(path: &[&str]) -> Option<String> {
 struct Shared {
     /// The places of cells of `std` in types that threads share by force, with the name of that type.
     cells: BTreeMap<Place, String>,
+    functions: asserts::Functions,
 }
 
 /// File, line and column.
@@ -576,7 +613,10 @@ impl Shared {
                 }
             }
         }
-        Self { cells }
+        Self {
+            cells,
+            functions: asserts::Functions::of(files),
+        }
     }
 
     fn holder_of(&self, file: usize, word: &Ident) -> Option<&str> {
@@ -865,9 +905,15 @@ mod tests {
     fn said(source: &str) -> Vec<Finding> {
         let tokens: TokenStream = source.parse().expect("it consists of tokens");
         let shared = Shared::of(&[&tokens]);
-        look_at(&tokens, 0, &shared, &["std::sync::OnceLock".to_owned()])
-            .into_iter()
-            .collect()
+        look_at(
+            &tokens,
+            0,
+            &shared,
+            &["std::sync::OnceLock".to_owned()],
+            true,
+        )
+        .into_iter()
+        .collect()
     }
 
     #[test]
@@ -986,6 +1032,27 @@ mod tests {
                 "`cfg` on `debug_assertions`: the checks see the code of this build on this machine alone",
             ),
             (
+                "fn f(x: &X) { debug_assert!(x.0.swap(true, SeqCst)) }",
+                1,
+                "`swap` in a `debug_assert!`: a build with optimisation leaves it out",
+            ),
+            (
+                "fn f(x: &X) {\n debug_assert_eq!(1, x.leave()) }\n impl X { fn leave(&self) { g(self) } }\n\
+                 fn g(x: &X) { x.0.store(1, Release) }",
+                2,
+                "`leave` in a `debug_assert_eq!`",
+            ),
+            (
+                "fn f(x: &mut X) { debug_assert!(x.next().is_none()) } impl X { fn next(&mut self) {} }",
+                1,
+                "`next` in a `debug_assert!`",
+            ),
+            (
+                "fn f(x: &X) { debug_assert!(x.0.borrow_mut().pop().is_none()) }",
+                1,
+                "in a `debug_assert!`",
+            ),
+            (
                 "fn f() {\n #[cfg(not(debug_assertions))]\n g() }",
                 2,
                 "`cfg` on `debug_assertions`",
@@ -1059,6 +1126,8 @@ mod tests {
             "#[cfg(target_pointer_width = \"64\")] fn f() {}",
             "#[cfg_attr(any(target_arch = \"x86_64\", target_arch = \"aarch64\"), repr(align(128)))] struct Padded(u8);",
             "fn f(n: u8) { debug_assert!(n > 0); }",
+            "fn f(x: &X) { debug_assert!(x.0.load(Relaxed), \"{}\", x.len()); } impl X { fn len(&self) { self.0.load(Relaxed) } }",
+            "impl X { fn f(&self) { debug_assert!(self.is_empty()) } fn is_empty(&self) -> bool { let mut v = self.all(); v.pop().is_none() } }",
             "#[derive(Debug)] struct Core { core: u8 } fn f(core: Core) -> u8 { core.core }",
             "fn f(a: usize, b: usize) -> bool { a < b }",
             "extern \"C\" fn f() {}",
@@ -1105,7 +1174,7 @@ mod tests {
         put("src/one/four.rs", wrong);
         put("src/two/three/mod.rs", wrong);
         put("src/unused.rs", wrong);
-        let said = look(dir.path(), "exercises/x", &[]).unwrap();
+        let said = look(dir.path(), "exercises/x", &[], true).unwrap();
         let places: BTreeSet<&str> = said
             .lines()
             .map(|line| line.split_once(": ").unwrap().0)
@@ -1122,11 +1191,7 @@ mod tests {
         let lock = crate::lock::Lock::read(&root).unwrap();
         let course = crate::course::Course::read(&root, &lock).unwrap();
         let mut seen = 0;
-        for exercise in course
-            .exercises
-            .iter()
-            .filter(|exercise| exercise.has_models())
-        {
+        for exercise in &course.exercises {
             let solution = root.join("solutions").join(exercise.path());
             let mut crates = vec![exercise.package.dir.clone(), solution.clone()];
             let scratch = tempfile::tempdir().unwrap();
@@ -1140,7 +1205,8 @@ mod tests {
                 crates.push(dir);
             }
             for dir in crates {
-                let said = look(&dir, &dir.display().to_string(), &exercise.std);
+                let shown = dir.display().to_string();
+                let said = look(&dir, &shown, &exercise.std, exercise.has_models());
                 assert_eq!(said, None);
                 seen += 1;
             }
