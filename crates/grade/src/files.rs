@@ -4,6 +4,10 @@ use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+
 /// How long a file may be that the grader reads as a whole.
 const MOST: u64 = 64 << 20;
 
@@ -43,4 +47,24 @@ pub fn read(path: &Path) -> io::Result<Vec<u8>> {
 pub fn read_text(path: &Path) -> io::Result<String> {
     String::from_utf8(read(path)?)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "this is not UTF-8"))
+}
+
+/// A TOML file below `root`, nothing if there is none. `advice` says what to do about one that cannot be read.
+pub fn read_toml<T: DeserializeOwned + Default>(
+    root: &Path,
+    path: &str,
+    advice: &str,
+) -> Result<T> {
+    let text = match read_text(&root.join(path)) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(T::default()),
+        Err(error) => {
+            let problem = format!("{path} cannot be read: {error}");
+            return Err(Error::new(problem, advice.to_owned()));
+        }
+    };
+    toml::from_str(&text).map_err(|error| {
+        let problem = format!("{path} is damaged: {}", error.message());
+        Error::new(problem, advice.to_owned())
+    })
 }

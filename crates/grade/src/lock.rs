@@ -13,6 +13,7 @@ use crate::cache::LocalCrates;
 use crate::course::{Course, World};
 use crate::digest;
 use crate::error::{Error, Result};
+use crate::files;
 
 /// The full names of all tests, by the world that they are built in, in order.
 pub type Checks = BTreeMap<World, Vec<String>>;
@@ -74,22 +75,7 @@ impl Lock {
             "`git checkout -- {}` brings the course's own back.",
             Self::PATH
         );
-        let text = match fs::read_to_string(root.join(Self::PATH)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => {
-                return Err(Error::new(
-                    format!("{} cannot be read: {error}", Self::PATH),
-                    advice,
-                ));
-            }
-        };
-        toml::from_str(&text).map_err(|error| {
-            Error::new(
-                format!("{} is damaged: {}", Self::PATH, error.message()),
-                advice,
-            )
-        })
+        files::read_toml(root, Self::PATH, &advice)
     }
 
     /// What the file should say about the course as it is now. `checks` lists the tests of each exercise, in the

@@ -246,6 +246,7 @@ Examples:
   ./grade.sh audit spin_lock                 one exercise, whatever audit.lock says
   ./grade.sh audit spin_lock --lock          the same, and audit.lock says so if all is in order
   ./grade.sh audit --all --shard 2/8 --json  the second of eight parts of everything, for a program
+  ./grade.sh audit --kinds                   which kinds of wrong solutions which exercise is proof against
 
 Exit code: 0 if all is in order, 1 if something is not, 2 if the grader itself could not work.")]
 struct AuditOptions {
@@ -260,6 +261,10 @@ struct AuditOptions {
     /// Audit the K-th of N parts, and leave the others to other machines
     #[arg(long, value_name = "K/N")]
     shard: Option<Shard>,
+
+    /// Show what each exercise has against each kind of wrong solution, and audit nothing
+    #[arg(long, conflicts_with_all = ["all", "shard", "lock", "json"])]
+    kinds: bool,
 
     /// Write what was audited into solutions/audit.lock, unless something is wrong; what else it says stays
     #[arg(long)]
@@ -714,6 +719,14 @@ fn run_bench(root: &Path, options: &BenchOptions) -> Result<u8> {
 fn run_audit(root: &Path, options: &AuditOptions) -> Result<u8> {
     let lock = Lock::read(root)?;
     let course = Course::read(root, &lock)?;
+    if options.kinds {
+        let chosen = match (options.selectors.as_slice(), course.here()) {
+            ([], Some(here)) => course.select(&[here])?,
+            (named, _) => course.select(named)?,
+        };
+        print(&audit::kinds::table(&course, &chosen, &lock))?;
+        return Ok(0);
+    }
     let wanted = match (options.selectors.as_slice(), course.here()) {
         _ if options.all => Wanted::All,
         ([], None) => Wanted::Due,

@@ -179,6 +179,10 @@ impl Place {
             ),
             (format!("{solution}/mutants.toml"), self.fill(mutants)),
             (
+                format!("{solution}/kinds.toml"),
+                include_str!("scaffold/kinds.toml").to_owned(),
+            ),
+            (
                 format!("{solution}/alternatives/README.md"),
                 include_str!("scaffold/alternatives.md").to_owned(),
             ),

@@ -9,6 +9,7 @@ use super::basis::Basis;
 use super::crew::Crew;
 use super::form;
 use super::generated::Kind;
+use super::kinds;
 use super::lock::{AuditLock, Kills};
 use super::material::{self, Material};
 use super::memory::{Memory, Outcome};
@@ -222,6 +223,9 @@ impl Bench<'_> {
             .collect();
         for problem in form::readme(&self.material.readme, &names) {
             report.find("form", problem);
+        }
+        for problem in kinds::problems(&self.material.kinds, &names, &self.material.readme) {
+            report.find("kinds", problem);
         }
         self.compare_api(report);
         self.check_kinds(&names, report);

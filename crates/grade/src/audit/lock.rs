@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::report::{ExerciseReport, Tally};
 use crate::error::{Error, Result};
+use crate::files;
 
 /// How many variants each check has rejected, by its name.
 pub type Kills = BTreeMap<String, usize>;
@@ -74,22 +74,7 @@ impl AuditLock {
             "`git checkout -- {}` brings the last one back. Without the file, everything is audited.",
             Self::PATH
         );
-        let text = match fs::read_to_string(root.join(Self::PATH)) {
-            Ok(text) => text,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => {
-                return Err(Error::new(
-                    format!("{} cannot be read: {error}", Self::PATH),
-                    advice,
-                ));
-            }
-        };
-        toml::from_str(&text).map_err(|error| {
-            Error::new(
-                format!("{} is damaged: {}", Self::PATH, error.message()),
-                advice,
-            )
-        })
+        files::read_toml(root, Self::PATH, &advice)
     }
 
     /// The entry of the exercise at `path`.

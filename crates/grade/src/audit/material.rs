@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use super::form;
 use super::mutants::{self, Equivalent, Mutant};
 use super::report::ExerciseReport;
 use super::scratch::Origin;
+use super::{form, kinds};
 use crate::course::Exercise;
 use crate::digest;
 use crate::error::{Error, Result};
@@ -36,6 +36,8 @@ pub struct Material {
     pub mutants: Vec<Mutant>,
     /// Answers to generated ones.
     pub equivalents: Vec<Equivalent>,
+    /// kinds.toml.
+    pub kinds: String,
 }
 
 impl Material {
@@ -65,6 +67,7 @@ impl Material {
         let hints = text("hints", hints_path(root, exercise));
         let manifest = text("form", exercise_dir.join("Cargo.toml"));
         let mutants = text("mutants", solution_dir.join("mutants.toml"));
+        let kinds = text("kinds", solution_dir.join(kinds::FILE));
         let (stub, solution) = (stub?, solution?);
 
         if let Some(hints) = hints {
@@ -132,6 +135,7 @@ impl Material {
             alternatives,
             mutants: mutants.mutant,
             equivalents: mutants.equivalent,
+            kinds: kinds.unwrap_or_default(),
         })
     }
 

@@ -11,6 +11,7 @@
 //! | [`basis`] | all that this depends on, as digests |
 //! | [`exercise`] | one exercise from its files to its report |
 //! | [`material`] | what an author wrote |
+//! | [`kinds`] | the kinds of wrong solutions, and what an exercise has against each |
 //! | [`form`], [`api`] | what is wrong without running anything |
 //! | [`mutants`] | wrong solutions that an author wrote down |
 //! | [`orderings`], [`generated`] | wrong solutions made from the right one |
@@ -42,6 +43,7 @@ pub mod crew;
 pub mod exercise;
 pub mod form;
 pub mod generated;
+pub mod kinds;
 pub mod lock;
 pub mod material;
 pub mod memory;

@@ -11,11 +11,12 @@ pub const CHECKS: &str = "exercises/phase1_internals/01_counter/tests/checks/uni
 pub const README: &str = "exercises/phase1_internals/01_counter/README.md";
 pub const MANIFEST: &str = "exercises/phase1_internals/01_counter/Cargo.toml";
 pub const SOLUTION: &str = "solutions/phase1_internals/01_counter/src/lib.rs";
+pub const KINDS: &str = "solutions/phase1_internals/01_counter/kinds.toml";
 pub const MUTANTS: &str = "solutions/phase1_internals/01_counter/mutants.toml";
 pub const ALTERNATIVE: &str = "solutions/phase1_internals/01_counter/alternatives/mutex.rs";
 pub const HINTS: &str = "hints/phase1_internals/01_counter.md";
 
-const FILES: [(&str, &str); 18] = [
+const FILES: [(&str, &str); 19] = [
     (
         "Cargo.toml",
         "[workspace]\nresolver = \"3\"\nmembers = [\"exercises/*/*\", \"solutions/*/*\"]\n[profile.dev]\ndebug = 0\n",
@@ -227,6 +228,43 @@ impl Counter {
     }
 }
 ",
+    ),
+    (
+        KINDS,
+        r#"pairs = { not_applicable = "it only counts" }
+foreign_panics = { not_applicable = "it only counts" }
+foreign_calls_back = { not_applicable = "it only counts" }
+auto_traits = { not_applicable = "it only counts" }
+never_waits = { not_applicable = "it only counts" }
+spins_or_writes = { not_applicable = "it only counts" }
+wrapping_numbers = { not_applicable = "it only counts" }
+more_than_eight = { not_applicable = "it only counts" }
+rare_paths = { not_applicable = "it only counts" }
+retries = { not_applicable = "it only counts" }
+recycling = { not_applicable = "it only counts" }
+several_at_once = { not_applicable = "it only counts" }
+std_for_kata = { not_applicable = "it only counts" }
+tame_data = { not_applicable = "it only counts" }
+documented_failures = { not_applicable = "it only counts" }
+crash_points = { not_applicable = "it only counts" }
+protocol_ranges = { not_applicable = "it only counts" }
+value_layouts = { not_applicable = "it only counts" }
+announce_then_look = { not_applicable = "it only counts" }
+saturated_source = { not_applicable = "it only counts" }
+counted_twice = { not_applicable = "it only counts" }
+moved_address = { not_applicable = "it only counts" }
+reentrant_thread = { not_applicable = "it only counts" }
+late_event = { not_applicable = "it only counts" }
+confounders = { not_applicable = "it only counts" }
+empty_and_full = { not_applicable = "it only counts" }
+growth = { not_applicable = "it only counts" }
+stale_retry = { not_applicable = "it only counts" }
+build_profile = { not_applicable = "it only counts" }
+vacuous = { not_applicable = "it only counts" }
+order_by_hash = { not_applicable = "it only counts" }
+disturbing_observer = { not_applicable = "it only counts" }
+wrong_report = { not_applicable = "it only counts" }
+"#,
     ),
     (
         MUTANTS,

@@ -10,7 +10,7 @@ mod locking;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use fixture::{
-    ALTERNATIVE, CHECKS, Course, HINTS, MANIFEST, MUTANTS, README, SOLUTION, STUB, findings,
+    ALTERNATIVE, CHECKS, Course, HINTS, KINDS, MANIFEST, MUTANTS, README, SOLUTION, STUB, findings,
 };
 
 /// The course as it should be, for one test at a time: they share what was built.
@@ -143,6 +143,49 @@ fn a_mutant_whose_text_matches_twice_or_never() {
             ("mutant counts_by_two: ", "is 3 times in the solution"),
         ],
     );
+}
+
+#[test]
+fn a_kind_of_wrong_solutions_without_a_true_answer() {
+    let nothing = "not_applicable = \"it only counts\"";
+    goes_red(
+        |course| {
+            let line = |name| format!("{name} = {{ {nothing} }}");
+            course.edit(KINDS, &line("retries"), "");
+            course.edit(
+                KINDS,
+                &line("growth"),
+                "growth = { checks = [\"unit::grows\"] }",
+            );
+            course.edit(
+                KINDS,
+                &line("pairs"),
+                "pairs = { not_checked = \"who is first\" }",
+            );
+        },
+        &[
+            ("kinds: ", "says nothing about retries"),
+            (
+                "kinds: ",
+                "`growth` names `unit::grows`, and there is no such check",
+            ),
+            (
+                "kinds: ",
+                "what `pairs` says is not checked does not stand in README.md",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn the_kinds_of_wrong_solutions_are_shown() {
+    let (course, _guard) = course();
+    let shown = course.run(&["audit", "--kinds"]);
+    let text = String::from_utf8(shown.stdout).unwrap();
+    assert_eq!(shown.status.code(), Some(0), "{text}");
+    let row = text.lines().find(|line| line.contains("counter")).unwrap();
+    assert_eq!(row.matches('–').count(), 33, "{text}");
+    assert!(text.contains("33  wrong_report: "), "{text}");
 }
 
 #[test]
