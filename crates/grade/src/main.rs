@@ -266,6 +266,10 @@ struct AuditOptions {
     #[arg(long, conflicts_with_all = ["all", "shard", "lock", "json"])]
     kinds: bool,
 
+    /// Explore the loom models with one engine alone, to compare them
+    #[arg(long, conflicts_with = "lock", value_parser = ["graph", "loom"])]
+    engine: Option<String>,
+
     /// Write what was audited into solutions/audit.lock, unless something is wrong; what else it says stays
     #[arg(long)]
     lock: bool,
@@ -737,6 +741,7 @@ fn run_audit(root: &Path, options: &AuditOptions) -> Result<u8> {
         wanted,
         shard: options.shard,
         lock: options.lock,
+        engine: options.engine.clone(),
     };
     let plan = Plan {
         target: Target::Solutions,

@@ -74,6 +74,8 @@ pub struct Request {
     pub shard: Option<Shard>,
     /// Whether what is in order goes into `solutions/audit.lock`.
     pub lock: bool,
+    /// Which engine alone explores the loom models, `graph` or `loom`.
+    pub engine: Option<String>,
 }
 
 /// Audits what is asked for.
@@ -94,9 +96,17 @@ pub fn audit(
     settings
         .environment
         .push(("PROPTEST_DISABLE_FAILURE_PERSISTENCE".into(), "true".into()));
+    let engine = request.engine.as_deref();
+    if let Some(engine) = engine {
+        settings
+            .environment
+            .push(("KATA_ENGINE".into(), engine.into()));
+    }
     let target_dir: PathBuf = plan.target_dir.clone();
     let scratch = folder.join("variants");
-    let memories = folder.join("cache");
+    // What one engine finds out is not what both do.
+    let memories =
+        folder.join(engine.map_or("cache".to_owned(), |engine| format!("cache-{engine}")));
     let basis = Basis::read(&course.root, plan.hang_guard)?;
     let shared = exercise::Course {
         root: &course.root,
