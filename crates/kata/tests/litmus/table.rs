@@ -18,11 +18,11 @@ use crate::programs::heap::{
     Guarded, Plain, Watched, drop_after_use, left_for_the_destructor, overwrite, take, treiber,
 };
 use crate::programs::memory::{
-    Independent, Link, Reader, SeqLock, Side, coherence, coherence_of_two, created_by_a_thread,
-    fence_pair, fence_too_early, hidden_load, independent_reads, load_buffering, look_by_addition,
-    message_passing, modifications_as_fences, overwritten_release, publication, release_sequence,
-    seqlock, store_beside_swap, store_buffering, two_and_two_writes, unwinding,
-    write_to_read_causality,
+    Independent, Link, Reader, SeqLock, Side, both_unwind, coherence, coherence_of_two,
+    created_by_a_thread, fence_pair, fence_too_early, hidden_load, independent_reads,
+    load_buffering, look_by_addition, message_passing, modifications_as_fences,
+    overwritten_release, publication, release_sequence, seqlock, store_beside_swap,
+    store_buffering, two_and_two_writes, unwinding, write_to_read_causality,
 };
 use crate::programs::structures::{
     Deque, Hazard, Ring, chase_lev, free_list, hazard_pointer, michael_scott, reference_count,
@@ -361,6 +361,8 @@ fn litmus() -> Vec<Row> {
         weak("unwinding", "Relaxed", unwinding(Relaxed, Reader::Spins), RACE),
         right("unwinding", "the reader parks", unwinding(Release, Reader::Parks)),
         wrong("unwinding", "counts for nothing", unwinding(Release, Reader::Denies), "a letter by a thread that has panicked"),
+        right("unwinding", "two at once, Release", both_unwind(Release)),
+        weak("unwinding", "two at once, Relaxed", both_unwind(Relaxed), RACE),
         right("publication", "Release", publication(Release)),
         weak("publication", "Relaxed", publication(Relaxed), RACE),
     ]

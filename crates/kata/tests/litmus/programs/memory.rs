@@ -685,3 +685,49 @@ pub fn unwinding(order: Ordering, reader: Reader) -> impl Fn() {
         writer.join().unwrap();
     }
 }
+
+/// Two threads panic at the same time. A destructor of each writes a letter and counts it with `order`; whoever has seen both counted
+/// reads them.
+pub fn both_unwind(order: Ordering) -> impl Fn() {
+    struct Mailbox {
+        letters: [UnsafeCell<usize>; 2],
+        arrived: AtomicUsize,
+    }
+    // SAFETY: whether the letters are written before they are read is what the checker decides.
+    unsafe impl Sync for Mailbox {}
+    struct Writes(Arc<Mailbox>, usize, Ordering);
+    impl Drop for Writes {
+        fn drop(&mut self) {
+            let Self(mailbox, number, order) = self;
+            // SAFETY: see `Sync`.
+            mailbox.letters[*number].with_mut(|letter| unsafe { *letter = 1 });
+            mailbox.arrived.fetch_add(1, *order);
+        }
+    }
+    move || {
+        let mailbox = Arc::new(Mailbox {
+            letters: [UnsafeCell::new(0), UnsafeCell::new(0)],
+            arrived: AtomicUsize::new(0),
+        });
+        let writers = [0, 1].map(|number| {
+            let writes = Writes(mailbox.clone(), number, order);
+            thread::spawn(move || {
+                let panics = || {
+                    let _writes = writes;
+                    panic!("caught");
+                };
+                catch_unwind(AssertUnwindSafe(panics)).unwrap_err();
+            })
+        });
+        while mailbox.arrived.load(Acquire) < 2 {
+            kata::hint::spin_loop();
+        }
+        for letter in &mailbox.letters {
+            // SAFETY: see `Sync`.
+            letter.with(|letter| assert_eq!(unsafe { *letter }, 1));
+        }
+        for writer in writers {
+            writer.join().unwrap();
+        }
+    }
+}
