@@ -36,7 +36,7 @@ const EVENTS: usize = 300;
 /// The most events of an execution with SeqCst operations.
 const EVENTS_IN_ORDER: usize = 120;
 /// The most events of all runs together.
-const WORK: usize = 400_000;
+const WORK: usize = 260_000;
 /// A thread that has read so much since a hint, and nothing new, and has done nothing else, waits.
 const PROBED_READS: usize = 40;
 /// And so does one that has given so many hints.
