@@ -293,6 +293,85 @@ const CLAIMS: &[(&str, Claim)] = &[
             ],
         )
     }),
+    // Something innocent is nearer to the failure.
+    ("innocent/a_reader_who_has_let_go", |report| {
+        races(report, "UnsafeCell: write", "UnsafeCell: read");
+        says(report, &["No ordering can help"]);
+        assert!(!report.why.contains("lock"), "the lock is not to blame");
+    }),
+    ("innocent/one_of_two_tokens,_flag_Relaxed", |report| {
+        races(report, "UnsafeCell: write", "UnsafeCell: read");
+        let store = step(report, "AtomicBool.store(true, Relaxed)").step;
+        says(
+            report,
+            &[&format!("step {store} is Relaxed"), "It needs Release."],
+        );
+        assert!(!report.why.contains("park"), "no token is to blame");
+    }),
+    ("innocent/one_of_two_tokens,_look_Relaxed", |report| {
+        races(report, "UnsafeCell: write", "UnsafeCell: read");
+        let load = step(report, "AtomicBool.load(Relaxed) → true").step;
+        says(
+            report,
+            &[&format!("step {load} is Relaxed"), "It needs Acquire."],
+        );
+        assert!(!report.why.contains("park"), "no token is to blame");
+    }),
+    ("innocent/who_had_the_lock_before", |report| {
+        let first = step(report, "lock.lock()").step;
+        says(
+            report,
+            &[&format!(
+                "main waits for lock, held by itself since step {first}"
+            )],
+        );
+        assert!(!report.why.contains("held by t1"), "t1 has let go");
+    }),
+    ("innocent/looks_once", |report| {
+        no_ordering(report);
+        says(report, &["No ordering can help"]);
+    }),
+    ("innocent/lines_exchanged", |report| {
+        no_ordering(report);
+        says(report, &["No ordering can help"]);
+        // One word, as each of the two threads calls it.
+        step(report, "wants[me]#1.store(true, Relaxed)");
+        let look = |step: &Step| step.text.starts_with("wants[other]#1.load(Acquire)");
+        assert!(
+            report.steps.iter().any(look),
+            "the other one looks at wants#1"
+        );
+    }),
+    ("innocent/meet_by_Relaxed", |report| {
+        let adds = report
+            .steps
+            .iter()
+            .filter(|step| step.text.contains("fetch_add"));
+        let adds: Vec<usize> = adds.map(|step| step.step).collect();
+        let [one, other] = adds[..] else {
+            panic!("there are two additions")
+        };
+        says(
+            report,
+            &[&format!(
+                "step {one} is Relaxed and step {other} is Relaxed"
+            )],
+        );
+    }),
+    ("innocent/count_by_load_and_store", no_ordering),
+    ("spin_lock/without_a_spin_hint", |report| {
+        assert!(report.headline.contains("inconclusive"));
+        assert!(!report.text.contains("never comes"), "it would come");
+    }),
+    ("Treiber_pop/frees_at_once,_canary", |report| {
+        no_ordering(report);
+        let end = step(report, "UnsafeCell: drop").step;
+        says(report, &[&format!("which main freed in step {end}")]);
+    }),
+    ("drop_after_use/done_Relaxed", |report| {
+        races(report, "value: read", "value: drop");
+        says(report, &["It needs Release."]);
+    }),
     // What fails with everything SeqCst as well is not the fault of an ordering.
     ("ticket_lock/ticket_by_load_and_store", no_ordering),
     ("hazard_pointer/no_second_look", no_ordering),
@@ -300,6 +379,14 @@ const CLAIMS: &[(&str, Claim)] = &[
     ("future/no_waker_kept", no_ordering),
     ("take_and_free/in_two_steps,_canary", no_ordering),
 ];
+
+/// The two steps that are said to race are these, whichever comes first.
+#[cfg(feature = "loom")]
+fn races(report: &Report, one: &str, other: &str) {
+    let [one, other] = [one, other].map(|text| step(report, text).step);
+    let [first, second] = [one.min(other), one.max(other)];
+    says(report, &[&format!("step {second} races with step {first}")]);
+}
 
 /// Nothing is said of orderings that would help.
 #[cfg(feature = "loom")]
@@ -495,6 +582,11 @@ fn any_picture(row: &Row, report: &Report, sources: &mut HashMap<PathBuf, String
     for step in &report.steps {
         in_the_programs(step, sources);
     }
+    let old = ["old value", "an old one", "in memory before"];
+    assert!(
+        WORLD == "loom" || !old.iter().any(|words| report.text.contains(words)),
+        "under shuttle no read is old"
+    );
     for remedy in &report.remedies {
         // The programs are small: each remedy can be judged a second time.
         assert_eq!(remedy.helps, Some(true), "of the remedy `{}`", remedy.text);
@@ -561,7 +653,15 @@ fn in_the_programs(step: &Step, sources: &mut HashMap<PathBuf, String>) {
     let line = line.unwrap_or_else(|| panic!("{} is not a line", step.location));
     // `name.method(…)`, `method(…)`
     let call = step.text.split('(').next().unwrap_or_default();
-    if let Some((_, method)) = call.split_once('.') {
+    if let Some((receiver, method)) = call.split_once('.') {
+        let own = receiver.split('#').next().unwrap_or(receiver);
+        assert!(
+            !own.contains('[') || line.contains(own),
+            "step {} is done to {own}, but {} reads `{}`",
+            step.step,
+            step.location,
+            line.trim()
+        );
         let method = method.rsplit('.').next().unwrap_or(method);
         let found = line.contains(&format!("{method}(")) || line.contains("wait");
         assert!(

@@ -1,6 +1,9 @@
 //! What each world says of each program. The one place that knows.
 
 use crate::child::Engine;
+use crate::programs::blame::{
+    counted_in_vain, in_turn, locked_again, rendezvous, two_tokens, written_by_a_reader,
+};
 use crate::programs::blocking::{
     Again, Exchange, Notify, beside_a_limited_wait, consumers, increment, late_token,
     letter_beside_a_token, limited_wait, nobody_comes, park, sleeper, token_for_a_yielding_thread,
@@ -365,6 +368,17 @@ fn litmus() -> Vec<Row> {
         weak("unwinding", "two at once, Relaxed", both_unwind(Relaxed), RACE),
         right("publication", "Release", publication(Release)),
         weak("publication", "Relaxed", publication(Relaxed), RACE),
+        wrong("innocent", "a reader who has let go", written_by_a_reader, RACE),
+        right("innocent", "one of two tokens, flag Release", two_tokens(Release, Acquire)),
+        weak("innocent", "one of two tokens, flag Relaxed", two_tokens(Relaxed, Acquire), RACE),
+        weak("innocent", "one of two tokens, look Relaxed", two_tokens(Release, Relaxed), RACE),
+        wrong("innocent", "who had the lock before", locked_again, DEADLOCK),
+        right("innocent", "looks until it is its turn", in_turn(true)),
+        wrong("innocent", "looks once", in_turn(false), RACE),
+        right("innocent", "meet by AcqRel", rendezvous(AcqRel)),
+        weak("innocent", "meet by Relaxed", rendezvous(Relaxed), RACE),
+        wrong("innocent", "count by load and store", counted_in_vain, "one is lost"),
+        wrong("innocent", "lines exchanged", peterson([Entry { turn_first: true, ..Entry::FENCE }; 2]), RACE),
     ]
 }
 

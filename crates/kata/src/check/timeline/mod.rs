@@ -7,7 +7,7 @@ mod source;
 use super::messages::{Says, says};
 use super::report::{Remedy, Report, SCHEMA, Step};
 use crate::record::{Event, Kind, NO_OBJECT, Op, Record, Site, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::Location;
 
 /// What the headline says if nobody got anywhere within the bound on steps.
@@ -145,8 +145,19 @@ impl Picture {
         )
     }
 
-    fn text(&self, event: &Event) -> String {
+    /// What an event is done to: as its own line has it, with the object's number, where an object goes by several indices.
+    fn object(&self, event: &Event) -> String {
         let name = self.name(event.object);
+        match receiver(event) {
+            Some(own) if own.contains('[') && base(&own) == base(name) => {
+                format!("{own}{}", &name[name.find('#').unwrap_or(name.len())..])
+            }
+            _ => name.to_owned(),
+        }
+    }
+
+    fn text(&self, event: &Event) -> String {
+        let name = self.object(event);
         let value =
             |value: Option<Value>| value.map_or_else(|| "…".to_owned(), |value| self.value(value));
         match &event.op {
@@ -258,40 +269,54 @@ fn location(site: Site) -> String {
     format!("{file}:{}", site.line())
 }
 
-/// What each object is called: by the field it was created for, else by what its operations are called on.
+/// What the line of an event says that it is done to.
+fn receiver(event: &Event) -> Option<String> {
+    let method = !matches!(event.op, Op::Exclusive("drop") | Op::Unlock);
+    method.then(|| source::receiver(event.site)).flatten()
+}
+
+/// A name without an index or a number.
+fn base(name: &str) -> &str {
+    name.split(['[', '#']).next().unwrap_or(name)
+}
+
+/// What each object is called: by the field it was created for, else by what its operations are called on. Those that share a
+/// name are numbered, and so are those that go by several indices.
 fn names(record: &Record, events: &[Event]) -> Vec<String> {
+    let of = |index: usize| {
+        let events = events.iter();
+        events.filter(move |event| event.object as usize == index)
+    };
     let mut names: Vec<String> = record
         .objects
         .iter()
         .enumerate()
         .map(|(index, object)| {
-            let used = || {
-                events.iter().find_map(|event| {
-                    let method = !matches!(event.op, Op::Exclusive("drop") | Op::Unlock);
-                    (method && event.object as usize == index)
-                        .then(|| source::receiver(event.site))
-                        .flatten()
-                })
-            };
+            let used = || of(index).find_map(receiver);
             source::created(object.created)
                 .or_else(used)
                 .unwrap_or_else(|| object.what.to_owned())
         })
         .collect();
-    // Only objects that occur compete for a name.
     let mut of_name = HashMap::<String, Vec<usize>>::new();
-    for (index, name) in names.iter().enumerate() {
-        let shown = |event: &Event| {
-            event.object as usize == index && !matches!(event.op, Op::Exclusive("drop"))
-        };
-        if events.iter().any(shown) {
-            of_name.entry(name.clone()).or_default().push(index);
+    let mut renamed = HashSet::new();
+    for (index, name) in names.iter_mut().enumerate() {
+        // Only objects that occur compete for a name.
+        if of(index).all(|event| matches!(event.op, Op::Exclusive("drop"))) {
+            continue;
         }
+        let mut indices = of(index).filter_map(receiver);
+        let key = base(name).to_owned();
+        if indices.any(|own| base(&own) == key && own.contains('[') && own != *name) {
+            *name = key.clone();
+            renamed.insert(index);
+        }
+        of_name.entry(key).or_default().push(index);
     }
-    for (name, objects) in of_name {
-        if objects.len() > 1 {
+    for objects in of_name.into_values() {
+        if objects.len() > 1 || renamed.contains(&objects[0]) {
             for (number, index) in objects.into_iter().enumerate() {
-                names[index] = format!("{name}#{}", number + 1);
+                names[index] = format!("{}#{}", names[index], number + 1);
             }
         }
     }

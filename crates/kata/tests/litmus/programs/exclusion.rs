@@ -250,6 +250,8 @@ pub fn ticket_lock(parts: Ticket) -> impl Fn() {
 /// How one thread enters Dekker's or Peterson's lock.
 #[derive(Clone, Copy)]
 pub struct Entry {
+    /// The turn is given away before the flag is raised.
+    pub turn_first: bool,
     /// Saying that one wants to enter.
     pub flag: Ordering,
     /// Letting the other go first; not in Dekker's lock.
@@ -269,6 +271,7 @@ pub struct Entry {
 
 impl Entry {
     pub const SEQ_CST: Self = Self {
+        turn_first: false,
         flag: SeqCst,
         turn: SeqCst,
         swap: false,
@@ -279,6 +282,7 @@ impl Entry {
         leave: Release,
     };
     pub const ACQUIRE: Self = Self {
+        turn_first: false,
         flag: Release,
         turn: Release,
         swap: false,
@@ -325,11 +329,17 @@ pub fn peterson(orders: [Entry; 2]) -> impl Fn() {
     move || {
         let section = move |lock: &Lock, me: usize| {
             let (other, entry) = (1 - me, orders[me]);
+            if entry.turn_first {
+                lock.turn.store(other, entry.turn);
+                fence(SeqCst);
+            }
             lock.wants[me].store(true, entry.flag);
             if entry.first_fence {
                 fence(SeqCst);
             }
-            if entry.swap {
+            if entry.turn_first {
+                // It has been given away.
+            } else if entry.swap {
                 lock.turn.swap(other, entry.turn);
             } else {
                 lock.turn.store(other, entry.turn);

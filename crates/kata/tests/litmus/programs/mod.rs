@@ -2,6 +2,7 @@
 //!
 //! They are written against the facade alone, so one text runs in both model worlds.
 
+pub mod blame;
 pub mod blocking;
 pub mod exclusion;
 pub mod futures;
