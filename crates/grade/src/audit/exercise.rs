@@ -224,8 +224,10 @@ impl Bench<'_> {
         for problem in form::readme(&self.material.readme, &names) {
             report.find("form", problem);
         }
-        for problem in kinds::problems(&self.material.kinds, &names, &self.material.readme) {
-            report.find("kinds", problem);
+        if let Some(answers) = &self.material.kinds {
+            for problem in kinds::problems(answers, &names, &self.material.readme) {
+                report.find("kinds", problem);
+            }
         }
         self.compare_api(report);
         self.check_kinds(&names, report);

@@ -36,8 +36,8 @@ pub struct Material {
     pub mutants: Vec<Mutant>,
     /// Answers to generated ones.
     pub equivalents: Vec<Equivalent>,
-    /// kinds.toml.
-    pub kinds: String,
+    /// kinds.toml, if it can be read.
+    pub kinds: Option<String>,
 }
 
 impl Material {
@@ -135,7 +135,7 @@ impl Material {
             alternatives,
             mutants: mutants.mutant,
             equivalents: mutants.equivalent,
-            kinds: kinds.unwrap_or_default(),
+            kinds,
         })
     }
 
