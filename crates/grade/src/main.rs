@@ -425,10 +425,33 @@ fn wants_colour(is_terminal: bool) -> bool {
     }
 }
 
+/// The command line as it is, where an exercise is asked for with these names. For shells alone: whoever types may say it in other
+/// ways.
+fn knowing(command: clap::Command, names: &[String]) -> clap::Command {
+    let command = command.mut_args(|argument| {
+        let asks = |name: &clap::builder::Str| name.starts_with("EXERCISE");
+        let asked = argument.is_positional()
+            && argument
+                .get_value_names()
+                .is_some_and(|all| all.iter().any(asks));
+        if asked && !names.is_empty() {
+            argument.value_parser(clap::builder::PossibleValuesParser::new(names))
+        } else {
+            argument
+        }
+    });
+    command.mut_subcommands(|command| knowing(command, names))
+}
+
 fn run(cli: &Cli) -> Result<u8> {
     if let Some(Verb::Completions { shell }) = &cli.command {
         let mut script = Vec::new();
-        clap_complete::generate(*shell, &mut Cli::command(), "grade.sh", &mut script);
+        let exercises = find_course(cli.course.as_deref())
+            .and_then(|root| read(&root))
+            .map_or_else(|_| Vec::new(), |course| course.exercises);
+        let names = exercises.into_iter().map(|exercise| exercise.name);
+        let mut command = knowing(Cli::command(), &names.collect::<Vec<_>>());
+        clap_complete::generate(*shell, &mut command, "grade.sh", &mut script);
         print(&String::from_utf8_lossy(&script))?;
         return Ok(0);
     }

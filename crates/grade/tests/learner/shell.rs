@@ -56,7 +56,7 @@ fn the_documentation_is_opened_or_named() {
 }
 
 #[test]
-fn bash_completes_commands_and_options() {
+fn bash_completes_commands_options_and_exercises() {
     let course = write("completions");
     course.put("grade.bash", &said(&course, &["completions", "bash"]));
     let completed = |line: &str| {
@@ -73,6 +73,8 @@ fn bash_completes_commands_and_options() {
     };
     assert_eq!(completed("./grade.sh hi").trim(), "hint");
     assert_eq!(completed("./grade.sh solution --sp").trim(), "--spoil");
+    assert_eq!(completed("./grade.sh hint fi").trim(), "first");
+    assert_eq!(completed("./grade.sh sec").trim(), "second");
     for shell in ["zsh", "fish", "elvish", "powershell"] {
         assert_has(
             &said(&course, &["completions", shell]),
