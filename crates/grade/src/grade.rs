@@ -595,10 +595,8 @@ fn find_out(
 
 /// The result of a world in which no check can be believed.
 fn failed(what: &str, why: impl Into<String>) -> WorldResult {
-    WorldResult::Tests(vec![TestResult {
-        name: format!("build::{what}"),
-        verdict: Verdict::Failed(Failure::new(why)),
-    }])
+    let verdict = Verdict::Failed(Failure::new(why));
+    WorldResult::Tests(vec![TestResult::new(format!("build::{what}"), verdict)])
 }
 
 #[expect(
@@ -738,9 +736,8 @@ fn compare(found: Vec<String>, expected: &[String]) -> (Vec<String>, Vec<TestRes
     let missing = expected
         .iter()
         .filter(|name| !known.contains(name.as_str()))
-        .map(|name| TestResult {
-            name: name.clone(),
-            verdict: if cfg!(unix) {
+        .map(|name| {
+            let verdict = if cfg!(unix) {
                 let said =
                     "The test program does not have this test of the course, so nothing is known.";
                 Verdict::Failed(Failure::new(said))
@@ -748,19 +745,20 @@ fn compare(found: Vec<String>, expected: &[String]) -> (Vec<String>, Vec<TestRes
                 Verdict::Skipped {
                     reason: "this check needs Unix".to_owned(),
                 }
-            },
+            };
+            TestResult::new(name, verdict)
         });
     let mut others: Vec<TestResult> = missing.collect();
     let (to_run, surplus) = found
         .into_iter()
         .partition(|name| !cfg!(unix) || expected.iter().any(|own| own == plain_name(name)));
     let surplus: Vec<String> = surplus;
-    others.extend(surplus.into_iter().map(|name| TestResult {
-        name: plain_name(&name).to_owned(),
-        verdict: Verdict::Failed(Failure::new(format!(
+    others.extend(surplus.into_iter().map(|name| {
+        let said = format!(
             "{} does not know this test, so it is none of the course's and was not run.",
             Lock::PATH
-        ))),
+        );
+        TestResult::new(plain_name(&name), Verdict::Failed(Failure::new(said)))
     }));
     (to_run, others)
 }

@@ -23,9 +23,30 @@ pub struct TestResult {
     pub name: String,
     /// What became of it.
     pub verdict: Verdict,
+    /// What its models explored, if it passed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub explored: Vec<Explored>,
+}
+
+/// What one model explored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explored {
+    /// So many executions.
+    pub executions: usize,
+    /// Whether these are all that there are.
+    pub complete: bool,
 }
 
 impl TestResult {
+    /// A test in which nothing was explored.
+    pub fn new(name: impl Into<String>, verdict: Verdict) -> Self {
+        Self {
+            name: name.into(),
+            verdict,
+            explored: Vec::new(),
+        }
+    }
+
     /// The check kind: the first segment of the name.
     pub fn kind(&self) -> &str {
         kind_of(&self.name)
@@ -153,6 +174,15 @@ pub fn verdict(package: &Package, name: &str, trial: &Trial, settings: &Settings
         ));
     }
     Verdict::Passed
+}
+
+/// What the models of a test explored that passed.
+pub fn explored(trial: &Trial) -> Vec<Explored> {
+    let models = trial.evidence.iter().map(|model| Explored {
+        executions: model.executions,
+        complete: model.complete,
+    });
+    models.collect()
 }
 
 /// Whether libtest's log is that of one test, which passed.

@@ -78,10 +78,7 @@ mod tests {
 
     #[test]
     fn every_test_is_a_case_and_what_it_says_is_text() {
-        let test = |name: &str, verdict| TestResult {
-            name: name.to_owned(),
-            verdict,
-        };
+        let test = |name: &str, verdict| TestResult::new(name, verdict);
         let hostile = "left: <1> & \"2\"\u{1b}[31m\u{7}\nmore";
         let check = CheckReport {
             kind: "unit".to_owned(),

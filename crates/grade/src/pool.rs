@@ -81,7 +81,11 @@ pub fn run_jobs<T: Send, R>(
                                     failure.message.push_str(SHORT);
                                 }
                             }
-                            finished(job.tag, TestResult { name, verdict });
+                            let mut result = TestResult::new(name, verdict);
+                            if result.verdict == Verdict::Passed {
+                                result.explored = judge::explored(&trial);
+                            }
+                            finished(job.tag, result);
                         }
                         Err(error) => fail(error),
                     }

@@ -209,9 +209,23 @@ pub struct CheckReport {
     pub skip_reasons: Vec<String>,
     /// Those that did not pass.
     pub failures: Vec<FailureReport>,
+    /// What those explored that passed.
+    #[serde(default)]
+    pub explored: Exploration,
     /// All tests, for reports that name every one.
     #[serde(skip)]
     pub tests: Vec<TestResult>,
+}
+
+/// What models explored.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+pub struct Exploration {
+    /// So many models.
+    pub models: usize,
+    /// Of which so many were explored to the last execution that there is.
+    pub complete: usize,
+    /// All executions together.
+    pub executions: usize,
 }
 
 /// One test that did not pass.
@@ -561,6 +575,11 @@ impl CheckReport {
     fn add(&mut self, test: &TestResult, replay: Option<String>) {
         self.total += 1;
         self.tests.push(test.clone());
+        for model in &test.explored {
+            self.explored.models += 1;
+            self.explored.complete += usize::from(model.complete);
+            self.explored.executions += model.executions;
+        }
         match &test.verdict {
             Verdict::Passed => self.passed += 1,
             Verdict::Skipped { reason } => {

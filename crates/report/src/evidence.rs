@@ -15,6 +15,9 @@ pub struct Evidence {
     pub test: String,
     /// How many executions were explored.
     pub executions: usize,
+    /// Whether these are all that there are.
+    #[serde(default)]
+    pub complete: bool,
     /// How many operations in them stand in code that is neither a check's nor `kata`'s own.
     pub operations: usize,
 }

@@ -10,7 +10,8 @@ use serde::Deserialize as _;
 
 use crate::markup::text;
 use crate::result::{
-    CheckReport, ExerciseReport, FailureReport, Level, PhaseReport, Report, State, Tally,
+    CheckReport, ExerciseReport, Exploration, FailureReport, Level, PhaseReport, Report, State,
+    Tally,
 };
 use crate::table;
 
@@ -140,6 +141,9 @@ fn show_exercise(page: &mut String, exercise: &ExerciseReport) {
         }
         page.push_str("</ul>\n");
     }
+    for check in &exercise.checks {
+        show_explored(page, check);
+    }
     for reason in exercise.checks.iter().flat_map(|check| &check.skip_reasons) {
         let _ = writeln!(page, "<p class=\"quiet\">Skipped: {}</p>", text(reason));
     }
@@ -170,6 +174,45 @@ fn show_kind(page: &mut String, check: &CheckReport) {
         page,
         "<li><span class=\"{class}\">{mark}{kind} {passed}/{total}</span></li>"
     );
+}
+
+/// How much the models of a kind have seen.
+fn show_explored(page: &mut String, check: &CheckReport) {
+    let Exploration {
+        models,
+        complete,
+        executions,
+    } = check.explored;
+    if models == 0 {
+        return;
+    }
+    let kind = text(&check.kind.replace('_', " "));
+    let models = match models {
+        1 => "1 model".to_owned(),
+        many => format!("{} models", thousands(many)),
+    };
+    let all = match complete {
+        0 => String::new(),
+        complete if complete == check.explored.models => ", to the last one".to_owned(),
+        complete => format!(", to the last one in {complete}"),
+    };
+    let _ = writeln!(
+        page,
+        "<p class=\"quiet\">{kind}: {} executions of {models}{all}</p>",
+        thousands(executions)
+    );
+}
+
+/// `5,312`
+fn thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&str> = digits
+        .as_bytes()
+        .rchunks(3)
+        .rev()
+        .map(|group| std::str::from_utf8(group).unwrap_or_default())
+        .collect();
+    groups.join(",")
 }
 
 /// The failure that teaches most first and open, the others behind it.
@@ -317,6 +360,11 @@ mod tests {
                     total: 3,
                     passed: 1,
                     skip_reasons: vec![HOSTILE.to_owned()],
+                    explored: Exploration {
+                        models: 12,
+                        complete: 11,
+                        executions: 5_312,
+                    },
                     failures: vec![failure(Some(timeline)), failure(None)],
                     ..CheckReport::default()
                 }],
@@ -337,6 +385,14 @@ mod tests {
             !page.contains("\" onload") && !page.contains('\u{202e}'),
             "{page}"
         );
+    }
+
+    #[test]
+    fn what_was_explored_is_told() {
+        let said = "5,312 executions of 12 models, to the last one in 11</p>";
+        assert!(render(&report()).contains(said));
+        let told = [7, 999, 1_000, 1_234_567].map(thousands);
+        assert_eq!(told, ["7", "999", "1,000", "1,234,567"]);
     }
 
     #[test]

@@ -30,12 +30,13 @@ pub(super) fn count_operations() {
     OPERATIONS.set(OPERATIONS.get() + operations);
 }
 
-/// The exploration has found nothing.
-pub(super) fn give() {
+/// The exploration has found nothing. `complete` is whether it has gone through all executions.
+pub(super) fn give(complete: bool) {
     testify(&Evidence {
         schema: Evidence::SCHEMA,
         test: Test::running("").name(),
         executions: record::executions(),
+        complete,
         operations: OPERATIONS.get(),
     });
 }

@@ -1,8 +1,8 @@
 //! Every execution of a small program that the memory model allows; where there are too many, those within a bound.
 
-use super::explore;
 use super::report::{Report, Test};
 use super::timeline::{Context, INCONCLUSIVE};
+use super::{evidence, explore};
 use crate::engine::{self, Around, Counts, Options, Outcome};
 use crate::record::{self, Pass};
 use std::rc::Rc;
@@ -179,6 +179,13 @@ impl Exhaustive {
         self,
         model: F,
     ) -> Result<Coverage, Box<Report>> {
+        evidence::begin();
+        let coverage = self.cover(model)?;
+        evidence::give(coverage.extent == Extent::All);
+        Ok(coverage)
+    }
+
+    fn cover<F: Fn() + Send + Sync + 'static>(self, model: F) -> Result<Coverage, Box<Report>> {
         let model = Arc::new(model);
         let test = Test::running(std::any::type_name::<F>());
         let context = move || Context {

@@ -198,12 +198,10 @@ pub(super) fn explore(
 ) -> Result<(), Box<Report>> {
     CONTEXT.set(Some(Box::new(context)));
     SHOUTED.set(false);
-    evidence::begin();
     let outcome = panic::catch_unwind(AssertUnwindSafe(run));
     let context = CONTEXT.take().expect("set above");
     let Err(payload) = outcome else {
         FAILED.take();
-        evidence::give();
         return Ok(());
     };
     record::abandon_execution();

@@ -3,9 +3,9 @@
 //! It finds wrong interleavings of programs too large for an exhaustive walk, and deadlocks, and lost wake-ups. It
 //! decides nothing about orderings.
 
-use super::explore;
 use super::report::{Report, Test};
 use super::timeline::Context;
+use super::{evidence, explore};
 use crate::record::{self, Pass};
 use shuttle::scheduler::{
     PctScheduler, RandomScheduler, ReplayScheduler, Schedule, Scheduler, Task, TaskId,
@@ -194,6 +194,7 @@ impl Sample {
             }
         };
         record::begin_exploration();
+        evidence::begin();
         record::begin_pass(Pass {
             adversary,
             strengthened: false,
@@ -205,7 +206,9 @@ impl Sample {
                 model();
                 explore::end_execution(leaks);
             });
-        })
+        })?;
+        evidence::give(false);
+        Ok(())
     }
 }
 
