@@ -8,7 +8,9 @@
 ///
 /// - `f` is called once for each item, by at most `workers` threads in all; the caller's thread counts if it helps.
 /// - If there are no more items than workers, each item gets a worker of its own: its call may wait for another one.
-/// - No more threads are started than there are items, however large `workers` is.
+/// - No more threads are started than there are items, however large `workers` is, and no more than `workers`.
+/// - `f` may call `par_map` and `join` itself, and other threads may call them at the same time: no call waits for another.
+/// - A thread has as much stack as one of `std`'s. The caller sleeps while it waits.
 ///
 /// # Panics
 ///
@@ -16,7 +18,7 @@
 ///
 /// If a call of `f` panics, with the very value that it panicked with (one of them, if there are several). The calls that
 /// are running meanwhile are waited for, those not yet begun may be left out. Results that were already there are
-/// dropped.
+/// dropped, and other panics as well.
 ///
 /// # Examples
 ///
@@ -34,7 +36,8 @@ where
 
 /// Runs `a` and `b` at the same time and returns both results.
 ///
-/// Both are over when `join` returns or panics, so they may borrow from the caller. They may call `join` themselves.
+/// Both are over when `join` returns or panics, so they may borrow from the caller. They may call `join` themselves. The
+/// caller sleeps while it waits.
 ///
 /// # Panics
 ///

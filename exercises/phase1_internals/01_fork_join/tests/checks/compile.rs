@@ -109,6 +109,30 @@ fn what_may_not_change_threads_is_refused() {
             "an `Rc` is dropped on two threads at once: `b` must be `Send`",
         )
         .rejects(
+            "E0277",
+            "par_map(&[std::sync::Mutex::new(1)], 2, |m| m.lock().unwrap());",
+            "safe code gives back a lock on a thread that has not taken it: `R: Send` is missing, `Sync` is not enough",
+        )
+        .rejects(
+            "E0277",
+            "let m = std::sync::Mutex::new(1); let guard = m.lock().unwrap(); join(|| (), move || drop(guard));",
+            "safe code gives back a lock on a thread that has not taken it: `b` must be `Send`, `Sync` is not enough",
+        )
+        .rejects(
+            "E0594",
+            "let mut sum = 0; par_map(&[1, 2], 2, |n| { sum = *n; });",
+            "all workers write to one variable: `f` must be `Fn`",
+        )
+        .accepts(
+            "let text = String::from(\"a b\"); let words = par_map(&[0, 2], 2, |n| &text[*n..=*n]); assert_eq!(words[1].len(), 1);",
+            "a result may not borrow from what `f` has borrowed",
+        )
+        .rejects(
+            "E0597",
+            "let words; { let text = String::from(\"a b\"); words = par_map(&[0, 2], 2, |n| &text[*n..=*n]); } words.len();",
+            "results outlive what they borrow from",
+        )
+        .rejects(
             "E0499",
             "let mut list = vec![1]; join(|| list.push(2), || list.push(3));",
             "two threads write to one vector",

@@ -2,6 +2,11 @@
 //! checker could look into.
 
 mod compile;
+mod meeting;
 mod property;
 mod stress;
 mod unit;
+
+/// Memory is counted, not sampled.
+#[global_allocator]
+static ALLOCATOR: kata::check::Counting = kata::check::Counting;

@@ -5,6 +5,7 @@
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Mutex;
 use std::sync::atomic::{
     AtomicBool, AtomicUsize,
     Ordering::{Acquire, Relaxed, Release},
@@ -14,6 +15,8 @@ use std::thread;
 use fork_join::{join, par_map};
 use kata::check::Drops;
 use rstest::rstest;
+
+use super::meeting::Meeting;
 
 #[rstest]
 #[case::no_items(0, 1)]
@@ -114,8 +117,10 @@ fn a_panic_of_one_call_reaches_the_caller(
 ) {
     let items: Vec<usize> = (0..9).collect();
     par_map(&items, workers, |_| ());
+    let calls = [const { AtomicUsize::new(0) }; 9];
     let outcome = catch_unwind(|| {
         par_map(&items, workers, |&number| {
+            calls[number].fetch_add(1, Relaxed);
             if number == item {
                 trouble(number);
             }
@@ -128,6 +133,14 @@ fn a_panic_of_one_call_reaches_the_caller(
         ),
         Err(panic) => assert_eq!(number(&*panic), item, "a panic that never happened"),
     }
+    for (number, calls) in calls.iter().enumerate() {
+        let calls = calls.load(Relaxed);
+        assert!(
+            calls <= 1,
+            "the call for item {item} panicked, and that for item {number} was made {calls} times: what it does may cost \
+             money"
+        );
+    }
 }
 
 /// Long enough to be overtaken by whoever does not wait: some milliseconds.
@@ -135,39 +148,89 @@ const A_WHILE: usize = 20_000;
 
 #[test]
 fn a_panic_beside_the_caller_reaches_the_caller() {
+    type Panic = Box<dyn Any + Send>;
+    /// What it is called, how it is made, and whether it has arrived.
+    type Value = (&'static str, fn() -> Panic, fn(Panic) -> bool);
     let caller = thread::current().id();
-    // A caller that is quicker than its workers does everything itself.
-    let panic = (0..100).find_map(|_| {
-        let at_work = AtomicUsize::new(0);
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            par_map(&[0, 1], 2, |&number| {
-                at_work.fetch_add(1, Relaxed);
-                for _ in 0..A_WHILE {
-                    if at_work.load(Relaxed) == 2 {
-                        break;
+    par_map(&[0], 1, |number| *number);
+    let values: [Value; 5] = [
+        (
+            "a value of a type of its own",
+            || Box::new(Trouble(7)),
+            |panic| *panic.downcast::<Trouble>().unwrap() == Trouble(7),
+        ),
+        (
+            "a text that is borrowed",
+            || Box::new("seven"),
+            |panic| panic.downcast::<&str>().is_ok_and(|text| *text == "seven"),
+        ),
+        (
+            "a text of its own",
+            || Box::new("seven".to_owned()),
+            |panic| {
+                panic
+                    .downcast::<String>()
+                    .is_ok_and(|text| *text == "seven")
+            },
+        ),
+        ("no value at all", || Box::new(()), |panic| panic.is::<()>()),
+        (
+            "a panic that was caught before",
+            || Box::new(Box::new(7_u8) as Panic),
+            |panic| {
+                panic
+                    .downcast::<Panic>()
+                    .is_ok_and(|inner| inner.is::<u8>())
+            },
+        ),
+    ];
+    for (name, value, same) in values {
+        let outcomes = [
+            catch_unwind(|| {
+                let meeting = Meeting::new();
+                par_map(&[0, 1], 2, |_| {
+                    let met = meeting.meet(2);
+                    if thread::current().id() != caller || !met {
+                        resume_unwind(value());
                     }
-                    thread::yield_now();
+                });
+            }),
+            catch_unwind(|| {
+                join(|| resume_unwind(value()), || 0);
+            }),
+            catch_unwind(|| {
+                join(|| 0, || resume_unwind(value()));
+            }),
+        ];
+        for (outcome, place) in outcomes.into_iter().zip([
+            "a call of `f` that is not on the caller's thread",
+            "`a`",
+            "`b`",
+        ]) {
+            match outcome {
+                Ok(()) => panic!("{place} panicked with {name}, and the caller was not told"),
+                Err(panic) => {
+                    let arrived = text(&*panic);
+                    assert!(
+                        same(panic),
+                        "{place} panicked with {name}, and it arrived as another one ({arrived:?}): who looks for it by its type \
+                         does not find it"
+                    );
                 }
-                if thread::current().id() != caller {
-                    trouble(number);
-                }
-            })
-        }));
-        outcome.err()
-    });
-    let panic = panic.expect("of two workers one has done all the work, a hundred times");
-    assert!(number(&*panic) < 2, "a panic that never happened");
+            }
+        }
+    }
 }
 
-#[test]
-fn a_panic_waits_for_the_other_calls() {
+#[rstest]
+fn a_panic_waits_for_the_other_calls(#[values(0, 1, 2)] which: usize) {
     // Never freed: whoever is not waited for goes on using it.
     let still_at_work: &'static AtomicUsize = Box::leak(Box::new(AtomicUsize::new(0)));
     let returned: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
     par_map(&[0], 1, |number| *number);
     let outcome = catch_unwind(|| {
         par_map(&[0, 1, 2], 3, |&number| {
-            if number == 0 {
+            if number == which {
                 // Not before there is somebody to wait for.
                 for _ in 0..A_WHILE {
                     if still_at_work.load(Relaxed) > 0 {
@@ -175,7 +238,7 @@ fn a_panic_waits_for_the_other_calls() {
                     }
                     thread::yield_now();
                 }
-                trouble(0);
+                trouble(number);
             }
             still_at_work.fetch_add(1, Relaxed);
             for _ in 0..A_WHILE {
@@ -189,30 +252,53 @@ fn a_panic_waits_for_the_other_calls() {
     });
     let left_behind = still_at_work.load(Acquire);
     returned.store(true, Relaxed);
-    assert!(outcome.is_err(), "the call for item 0 panicked");
+    assert!(outcome.is_err(), "the call for item {which} panicked");
     assert_eq!(
         left_behind, 0,
         "par_map is over, and some calls of `f` are still running: they use what the caller is about to free"
     );
 }
 
-#[test]
-fn results_are_dropped_if_another_call_panics() {
+#[rstest]
+fn results_and_panics_are_dropped_if_a_call_panics(
+    #[values(1, 3, 20)] workers: usize,
+    #[values(&[0], &[13], &[19], &[1, 2, 6, 12, 18])] bad: &[usize],
+) {
     par_map(&[0], 1, |number| *number);
-    for workers in [1, 3] {
-        let drops = Drops::new();
-        let items: Vec<usize> = (0..20).collect();
-        let outcome = catch_unwind(AssertUnwindSafe(|| {
-            par_map(&items, workers, |&number| {
-                if number == 13 {
-                    trouble(number);
-                }
-                drops.token(number)
-            })
-        }));
-        assert!(outcome.is_err(), "the call for item 13 panicked");
-        drops.assert_each_dropped_once();
-    }
+    let drops = Drops::new();
+    let items: Vec<usize> = (0..20).collect();
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        par_map(&items, workers, |&number| {
+            let token = drops.token(number);
+            if bad.contains(&number) {
+                resume_unwind(Box::new(token));
+            }
+            token
+        })
+    }));
+    assert!(outcome.is_err(), "the calls for items {bad:?} panicked");
+    drop(outcome);
+    drops.assert_each_dropped_once();
+}
+
+#[test]
+fn all_panics_beside_the_caller_are_dropped() {
+    let caller = thread::current().id();
+    par_map(&[0], 1, |number| *number);
+    let drops = Drops::new();
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let meeting = Meeting::new();
+        par_map(&[0, 1, 2, 3], 4, |&number| {
+            let token = drops.token(number);
+            if meeting.meet(4) && thread::current().id() == caller {
+                return token;
+            }
+            resume_unwind(Box::new(token))
+        })
+    }));
+    assert!(outcome.is_err(), "three calls panicked");
+    drop(outcome);
+    drops.assert_each_dropped_once();
 }
 
 /// A result whose drop takes a while.
@@ -284,6 +370,104 @@ fn results_may_be_of_any_size() {
     drops.assert_each_dropped_once();
 }
 
+/// How many values of [`Laid`] there are, whatever their size.
+static LIVING: AtomicUsize = AtomicUsize::new(0);
+
+/// `SIZE` bytes at a multiple of what `A` asks for. There is a number in them if there is room.
+struct Laid<A, const SIZE: usize> {
+    _aligned: [A; 0],
+    bytes: [u8; SIZE],
+}
+
+impl<A, const SIZE: usize> Laid<A, SIZE> {
+    fn new(number: u8) -> Self {
+        LIVING.fetch_add(1, Relaxed);
+        Self {
+            _aligned: [],
+            bytes: [number; SIZE],
+        }
+    }
+
+    fn holds(&self, number: u8) -> bool {
+        std::ptr::from_ref(self)
+            .addr()
+            .is_multiple_of(align_of::<A>())
+            && self.bytes.iter().all(|byte| *byte == number)
+    }
+}
+
+impl<A, const SIZE: usize> Drop for Laid<A, SIZE> {
+    fn drop(&mut self) {
+        LIVING.fetch_sub(1, Relaxed);
+    }
+}
+
+#[repr(align(64))]
+struct CacheLine;
+
+#[repr(align(4096))]
+struct Page;
+
+fn results_laid_out_as<A: Send, const SIZE: usize>(layout: &str) {
+    let numbers: Vec<u8> = (0..20).collect();
+    for workers in [1, 3, 20] {
+        let results = par_map(&numbers, workers, |&number| Laid::<A, SIZE>::new(number));
+        assert!(
+            results.len() == 20
+                && results
+                    .iter()
+                    .zip(0..)
+                    .all(|(laid, number)| laid.holds(number)),
+            "{workers} workers, results {layout}: they are not where they belong, or not what they were"
+        );
+        assert_eq!(
+            LIVING.load(Relaxed),
+            20,
+            "{workers} workers, 20 results {layout}: this many have been made and not been dropped"
+        );
+        drop(results);
+        let outcome = catch_unwind(|| {
+            par_map(&numbers, workers, |&number| {
+                if number == 13 {
+                    trouble(13);
+                }
+                Laid::<A, SIZE>::new(number)
+            })
+        });
+        assert!(outcome.is_err(), "the call for item 13 panicked");
+        assert_eq!(
+            LIVING.load(Relaxed),
+            0,
+            "{workers} workers, results {layout}, of which some were there when a call panicked: this many were not dropped, \
+             or, if it is a very large number, some were dropped twice"
+        );
+    }
+    let (a, b) = join(|| Laid::<A, SIZE>::new(1), || Laid::<A, SIZE>::new(2));
+    assert!(
+        a.holds(1) && b.holds(2) && LIVING.load(Relaxed) == 2,
+        "join, results {layout}: they are not where they belong, or not what they were"
+    );
+    drop((a, b));
+    let outcome = catch_unwind(|| {
+        join(|| trouble(1), || Laid::<A, SIZE>::new(2));
+    });
+    assert!(
+        outcome.is_err() && LIVING.load(Relaxed) == 0,
+        "join, results {layout}: `a` panicked, and the result of `b` was not dropped once"
+    );
+}
+
+#[test]
+fn results_may_have_any_layout_and_are_dropped_once() {
+    results_laid_out_as::<u8, 0>("of no size");
+    results_laid_out_as::<Page, 0>("of no size, aligned to 4096 bytes");
+    results_laid_out_as::<u8, 1>("of one byte");
+    results_laid_out_as::<u8, 17>("of 17 bytes");
+    results_laid_out_as::<CacheLine, 64>("aligned to 64 bytes");
+    results_laid_out_as::<Page, 4096>("aligned to 4096 bytes");
+    results_laid_out_as::<u8, 10_000>("of 10,000 bytes");
+}
+
 #[test]
 fn join_gives_each_result_to_its_place() {
     let text = "fork and join".to_owned();
@@ -338,15 +522,239 @@ fn a_panic_reaches_the_caller_of_join(
 fn a_result_of_join_is_dropped_if_the_other_one_panics() {
     join(|| (), || ());
     let drops = Drops::new();
-    let first = catch_unwind(AssertUnwindSafe(|| {
-        join(|| drops.token('a'), || -> () { trouble(2) })
-    }));
-    let second = catch_unwind(AssertUnwindSafe(|| {
-        join(|| -> () { trouble(1) }, || drops.token('b'))
-    }));
-    assert!(
-        first.is_err() && second.is_err(),
-        "one of the two closures panicked"
+    let (kept, bad) = (
+        |name| drops.token(name),
+        |name| -> () { resume_unwind(Box::new(drops.token(name))) },
     );
+    let outcomes = [
+        catch_unwind(AssertUnwindSafe(|| {
+            join(|| kept('a'), || bad('B'));
+        })),
+        catch_unwind(AssertUnwindSafe(|| {
+            join(|| bad('A'), || kept('b'));
+        })),
+        catch_unwind(AssertUnwindSafe(|| {
+            join(|| bad('1'), || bad('2'));
+        })),
+    ];
+    assert!(
+        outcomes.iter().all(Result::is_err),
+        "at least one of the two closures panicked"
+    );
+    drop(outcomes);
     drops.assert_each_dropped_once();
+}
+
+/// Sets its flag when it is dropped, and then gives the others time.
+struct Raises<'a>(&'a AtomicBool);
+
+impl Drop for Raises<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Relaxed);
+        (0..A_WHILE / 10).for_each(|_| thread::yield_now());
+    }
+}
+
+#[rstest]
+fn join_panics_with_that_of_a_whichever_came_first(#[values(true, false)] a_first: bool) {
+    join(|| (), || ());
+    for _ in 0..5 {
+        let panicked = AtomicBool::new(false);
+        let side = |number: usize, first: bool| {
+            if first {
+                // Dropped by the panic.
+                let _raises = Raises(&panicked);
+                trouble(number);
+            }
+            for _ in 0..A_WHILE {
+                if panicked.load(Relaxed) {
+                    break;
+                }
+                thread::yield_now();
+            }
+            // The other one's panic is caught meanwhile.
+            (0..A_WHILE / 10).for_each(|_| thread::yield_now());
+            trouble(number);
+        };
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            join(|| side(1, a_first), || side(2, !a_first))
+        }));
+        let panic = outcome.expect_err("both closures panicked");
+        assert_eq!(
+            number(&*panic),
+            1,
+            "both closures panicked, {} first, and the caller was told of that of `b`: what a caller sees depends on the \
+             schedule",
+            if a_first { "`a`" } else { "`b`" }
+        );
+    }
+}
+
+/// Notes on which threads it is dropped.
+struct Homesick<'a>(&'a Mutex<Vec<thread::ThreadId>>);
+
+impl Drop for Homesick<'_> {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().push(thread::current().id());
+    }
+}
+
+#[rstest]
+fn what_f_owns_is_dropped_by_the_caller(
+    #[values(1, 3)] workers: usize,
+    #[values(false, true)] panics: bool,
+) {
+    par_map(&[0], 1, |number| *number);
+    let here = thread::current().id();
+    for _ in 0..20 {
+        let dropped = Mutex::new(Vec::new());
+        let owned = Homesick(&dropped);
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            par_map(&[0, 1, 2, 3, 4, 5], workers, move |&number| {
+                let _owned = &owned;
+                if panics && number == 4 {
+                    trouble(number);
+                }
+            })
+        }));
+        let dropped = dropped.into_inner().unwrap();
+        assert_eq!(
+            dropped.len(),
+            1,
+            "par_map is over, and what `f` owned has been dropped {} times: files stay open and locks stay locked, or are \
+             closed twice",
+            dropped.len()
+        );
+        assert_eq!(
+            dropped[0], here,
+            "what `f` owned was dropped by a thread that par_map has started, though `f` need not be `Send`: a lock's guard \
+             is given back by a thread that does not hold the lock"
+        );
+    }
+}
+
+#[test]
+fn what_the_closures_of_join_own_is_dropped_when_it_is_over() {
+    join(|| (), || ());
+    for (a_panics, b_panics) in [(false, false), (true, false), (false, true), (true, true)] {
+        let drops = Drops::new();
+        let (a, b) = (drops.token('a'), drops.token('b'));
+        let _ = catch_unwind(AssertUnwindSafe(|| {
+            join(
+                move || {
+                    let _a = &a;
+                    if a_panics {
+                        trouble(1);
+                    }
+                },
+                move || {
+                    let _b = &b;
+                    if b_panics {
+                        trouble(2);
+                    }
+                },
+            )
+        }));
+        drops.assert_each_dropped_once();
+    }
+}
+
+#[test]
+fn a_panic_of_another_call_is_none_of_ours() {
+    let items: Vec<usize> = (0..40).collect();
+    par_map(&[0], 1, |number| *number);
+    for workers in [1, 3] {
+        let results = par_map(&items, workers, |&number| {
+            // A call within this one panics, in one way or another, and is caught at once.
+            let within = catch_unwind(|| {
+                if number % 2 == 0 {
+                    par_map(&[0, 1], 2, |_| trouble(100 + number));
+                } else {
+                    join(|| (), || trouble(100 + number));
+                }
+            });
+            let panic = within.expect_err("a panic of a call within a call is swallowed");
+            self::number(&*panic) == 100 + number
+        });
+        assert_eq!(
+            results, [true; 40],
+            "{workers} workers: each call of `f` makes another call, which panics, and catches that. Not all 40 are there with \
+             the panic of their own: one call's panic counts for another one"
+        );
+    }
+}
+
+/// Calls both while it is dropped.
+struct CallsBoth<'a>(&'a Mutex<Vec<i32>>);
+
+impl Drop for CallsBoth<'_> {
+    fn drop(&mut self) {
+        let items: Vec<i32> = (0..40).collect();
+        let mut found = par_map(&items, 3, |n| n + 1);
+        // Calls that wait for each other, so that every worker has one: the caller's own thread as well, if it helps.
+        let meeting = Meeting::new();
+        found.extend(par_map(&[38, 39, 40], 3, |n| {
+            assert!(meeting.meet(3), "calls that wait for each other, in vain");
+            n + 3
+        }));
+        let (a, b) = join(|| 44, || 45);
+        found.extend([a, b]);
+        *self.0.lock().unwrap() = found;
+    }
+}
+
+#[test]
+fn a_destructor_may_call_both_while_a_panic_is_on_its_way() {
+    let found = Mutex::new(Vec::new());
+    let outcome = catch_unwind(AssertUnwindSafe(|| {
+        let _calls_both = CallsBoth(&found);
+        trouble(1);
+    }));
+    assert!(outcome.is_err());
+    assert_eq!(
+        found.into_inner().unwrap(),
+        (1..=45).collect::<Vec<_>>(),
+        "a destructor that runs because of a panic called par_map and join, neither of which panicked, and it did not get \
+         what it gets otherwise"
+    );
+}
+
+#[test]
+fn a_thread_that_is_woken_in_between_waits_on() {
+    par_map(&[0], 1, |number| *number);
+    let caller = thread::current();
+    for _ in 0..20 {
+        let ended = AtomicUsize::new(0);
+        let works = || {
+            for _ in 0..50 {
+                caller.unpark();
+                thread::yield_now();
+            }
+            ended.fetch_add(1, Release);
+        };
+        caller.unpark();
+        let outcome = catch_unwind(AssertUnwindSafe(|| {
+            join(|| (), works);
+            join(works, || ());
+            par_map(&[1, 2], 2, |_| works())
+        }));
+        let ended = ended.load(Acquire);
+        assert!(
+            outcome.is_ok_and(|results| results.len() == 2) && ended == 4,
+            "somebody called `unpark` for the thread that waits, which anybody may do at any time, and only {ended} of 4 calls \
+             were over when all was over: it took a wake-up for the end of what it waited for"
+        );
+    }
+}
+
+/// Takes a kibibyte of stack for each level.
+fn deep(levels: usize) -> usize {
+    let room = std::hint::black_box([1_u8; 1024]);
+    usize::from(room[levels]) + if levels == 0 { 0 } else { deep(levels - 1) }
+}
+
+#[test]
+fn calls_have_the_stack_of_any_thread() {
+    assert_eq!(par_map(&[400, 401], 2, |levels| deep(*levels)), [401, 402]);
+    assert_eq!(join(|| deep(400), || deep(401)), (401, 402));
 }
