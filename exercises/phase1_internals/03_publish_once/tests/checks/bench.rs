@@ -22,14 +22,18 @@ fn look(cell: &OnceCell<u32>) {
 
 #[test]
 fn looking_into_a_full_cell_writes_nothing() {
+    /// In case only some of them write.
+    const LOOKS: usize = 1_100;
     Randomized::new().schedules(3).run(|| {
         let cell = full();
         let before = write_count();
-        look(&cell);
+        for _ in 0..LOOKS {
+            look(&cell);
+        }
         assert_eq!(
             write_count() - before,
             0,
-            "a look at a value that never changes again made that many writes, read-modify-writes included: each takes the \
+            "{LOOKS} looks at a value that never changes again made that many writes, read-modify-writes included: each takes the \
              cache line away from all other readers, and a value that everybody reads becomes a bottleneck"
         );
     });
@@ -50,19 +54,14 @@ fn looking_into_a_full_cell_waits_for_nobody() {
     });
 }
 
-#[test]
-fn get_never_waits_for_an_init() {
+/// What `get` is called beside.
+fn get_never_waits_for(fill: fn(&OnceCell<u32>)) {
     /// A look or two, beside the beginning and the end of the thread. Whoever looks more often waits.
     const MOST: usize = 8;
-    stands_still(MOST, || {
+    stands_still(MOST, move || {
         let cell = Arc::new(OnceCell::new());
         let stopped = cell.clone();
-        let maker: Body = Box::new(move || {
-            stopped.get_or_init(|| {
-                thread::yield_now();
-                7
-            });
-        });
+        let maker: Body = Box::new(move || fill(&stopped));
         let caller: Body = Box::new(move || {
             assert!(
                 cell.get().is_none_or(|&value| value == 7),
@@ -70,5 +69,22 @@ fn get_never_waits_for_an_init() {
             );
         });
         [maker, caller]
+    });
+}
+
+#[test]
+fn get_never_waits_for_an_init() {
+    get_never_waits_for(|cell| {
+        cell.get_or_init(|| {
+            thread::yield_now();
+            7
+        });
+    });
+}
+
+#[test]
+fn get_never_waits_for_a_set() {
+    get_never_waits_for(|cell| {
+        let _ = cell.set(7);
     });
 }

@@ -92,6 +92,24 @@ fn a_cell_keeps_no_reference_to_what_is_gone() {
              and whoever asks later reads freed memory. A value goes in through a `&OnceCell<T>`, so it must not be covariant \
              in `T`",
         )
+        .accepts(
+            "struct Plain; let shared = std::rc::Rc::new(1); let cell = OnceCell::new(); \
+             cell.get_or_init(|| { let _ = shared.clone(); Plain }); cell.get();",
+            "an init that uses what belongs to its thread is refused, or a value with no traits: the one never leaves its thread, \
+             and the other needs none",
+        )
+        .accepts(
+            "let text = String::new(); let cell = OnceCell::new(); \
+             std::thread::scope(|scope| { scope.spawn(|| cell.get_or_init(|| text.as_str())); });",
+            "scoped threads cannot share a cell of a reference that outlives them all",
+        )
+        .rejects(
+            "E0597",
+            "struct Last<'a>(&'a String); \
+             impl Drop for Last<'_> { fn drop(&mut self) { println!(\"{}\", self.0); } } \
+             let cell = OnceCell::new(); let text = String::new(); cell.get_or_init(|| Last(&text));",
+            "the compiler does not know that the cell drops its value: the value's own drop reads a local variable that is gone",
+        )
         .rejects(
             "E0505",
             "let cell = OnceCell::new(); let value: &String = cell.get_or_init(String::new); drop(cell); value.len();",

@@ -2,11 +2,11 @@
 //!
 //! Decides, for two or three threads, whether whoever gets the value sees all that was done to it, whether one `init`
 //! runs, and whether `set` tells the truth. A missing Acquire or Release shows here and nowhere else.
-//! Does not decide what a panic leaves behind: while one unwinds, the engine's own locks fail (see `shuttle`). Does not
-//! decide how the cell fares among many threads.
+//! Decides as well whether an `init` that comes after one that has panicked sees what that one has done.
+//! Does not decide how the cell fares among many threads.
 
 use kata::cell::UnsafeCell;
-use kata::check::{Exhaustive, exhaustive, steps};
+use kata::check::{Exhaustive, Foreign, exhaustive, steps};
 use kata::sync::Arc;
 use kata::thread;
 use publish_once::OnceCell;
@@ -234,6 +234,40 @@ fn three_callers_at_once_provide_one_value() {
         [makes::<1>, sets::<2>, sets::<3>],
         one_of_three,
     );
+}
+
+#[test]
+fn whoever_has_waited_sees_a_finished_value() {
+    // Step by step: a look after the first one in vain may be another one than the first.
+    let exploration = || {
+        Exhaustive::new()
+            .step_by_step()
+            .preemptions(2)
+            .branches(400)
+    };
+    explore_with(exploration, [makes_1, makes_1], |_, _| ());
+}
+
+#[test]
+fn what_a_failed_init_has_done_comes_before_the_next_one() {
+    let fails: Script<()> = |shared| {
+        let trouble = Foreign::panics_once(1);
+        let _ = Foreign::survive(|| {
+            shared.cell.get_or_init(|| {
+                shared.tool.write(1);
+                trouble.call();
+                Value::new(1)
+            });
+        });
+    };
+    let succeeds: Script<()> = |shared| {
+        let value = shared.cell.get_or_init(|| {
+            shared.tool.write(2);
+            Value::new(1)
+        });
+        value.read();
+    };
+    explore([fails, succeeds], |_, _| ());
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::Relaxed};
 
 use std::sync::Arc;
 
-use kata::check::{Stress, allocations_in};
+use kata::check::{Foreign, Stress, allocations_in};
 use publish_once::OnceCell;
 
 const THREADS: usize = 8;
@@ -51,6 +51,46 @@ fn one_init_runs_and_everybody_gets_its_value() {
                 );
             }
         },
+    );
+}
+
+#[test]
+fn inits_that_fail_beside_waiting_threads_leave_nothing_behind() {
+    let left = Arc::new(AtomicIsize::new(0));
+    let total = Arc::clone(&left);
+    Stress::new(THREADS).rounds(ROUNDS).run(
+        |_round| (OnceCell::new(), Foreign::panics_once(1)),
+        |thread, (cell, trouble)| {
+            allocations_in(|| {
+                Foreign::survive(|| {
+                    *cell.get_or_init(|| {
+                        // Give the others time to come and wait.
+                        (0..30).for_each(|_| std::thread::yield_now());
+                        trouble.call();
+                        value_of(thread)
+                    })
+                })
+            })
+        },
+        move |(cell, _), results| {
+            let (seen, heaps): (Vec<_>, Vec<_>) = results.into_iter().unzip();
+            let failed = seen.iter().filter(|seen| seen.is_none()).count();
+            assert_eq!(
+                failed, 1,
+                "one init has panicked, and its caller alone gets its panic"
+            );
+            let ((), dropped) = allocations_in(|| drop(cell));
+            let used: isize = heaps.iter().map(|heap| heap.live_bytes).sum();
+            total.fetch_add(used + dropped.live_bytes, Relaxed);
+        },
+    );
+    let left = left.load(Relaxed);
+    // What belongs to the first panic of a thread is nobody's leak.
+    let nobodys = (1 << 10) * THREADS.cast_signed();
+    assert!(
+        left < nobodys,
+        "{left} bytes were not given back although all {ROUNDS} cells are gone: an init that fails while others wait \
+         leaves something behind"
     );
 }
 

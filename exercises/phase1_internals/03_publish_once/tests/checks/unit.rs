@@ -7,6 +7,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::ptr;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use kata::check::{Drops, Foreign, allocations_in};
 use publish_once::OnceCell;
@@ -114,6 +115,22 @@ fn a_value_that_looks_like_nothing_is_a_value() {
         Some(&None),
         "the cell holds a `None` and says that it is empty: it takes the value's bytes for its own state"
     );
+    for number in [
+        0,
+        1,
+        u64::from(u32::MAX),
+        u64::MAX / 2,
+        u64::MAX - 1,
+        u64::MAX,
+    ] {
+        let cell = empty();
+        assert_eq!(*cell.get_or_init(|| number), number, "the cell was empty");
+        assert_eq!(
+            cell.get(),
+            Some(&number),
+            "the cell holds {number} and does not show it: it takes the value's bytes for its own state"
+        );
+    }
     let cell = empty::<()>();
     assert_eq!(cell.set(()), Ok(()), "the cell was empty");
     assert_eq!(
@@ -134,6 +151,66 @@ fn each_cell_stands_for_itself() {
         (Some(&1), Some(&2)),
         "two cells share a value"
     );
+}
+
+#[rstest]
+#[case::get_or_init(by_init)]
+#[case::set(by_set)]
+fn a_full_cell_may_be_moved(#[case] fill: Fill) {
+    let mut cells = [empty(), empty(), empty()];
+    for (cell, value) in cells.iter().zip(1..) {
+        fill(cell, value);
+    }
+    cells.rotate_left(1);
+    assert_eq!(
+        cells.each_ref().map(OnceCell::get),
+        [Some(&2), Some(&3), Some(&1)],
+        "three full cells have changed places, and do not show their own values any more: a cell in a `Vec` that grows \
+         shows what lies where it was before"
+    );
+}
+
+#[test]
+fn a_new_cell_in_the_place_of_an_old_one_is_empty() {
+    let mut cell = empty();
+    for value in 0..20 {
+        assert_eq!(
+            cell.get(),
+            None,
+            "a new cell lies where an old one was, and shows what nobody has written"
+        );
+        by_init(&cell, value);
+        assert_eq!(cell.get(), Some(&value), "the value is in the cell");
+        cell = empty();
+    }
+}
+
+#[test]
+fn what_an_init_holds_is_dropped_once() {
+    let drops = Drops::new();
+    let cell = empty();
+    let held = drops.token("held by an init that runs");
+    let fails = catch_unwind(AssertUnwindSafe(|| {
+        cell.get_or_init(|| {
+            let held = held;
+            resume_unwind(Box::new(held.len()))
+        });
+    }));
+    assert!(
+        fails.is_err() && drops.dropped() == 1,
+        "an init has panicked, and what it held is still there: a file stays open"
+    );
+    let held = drops.token("held by an init that runs");
+    cell.get_or_init(move || held.len());
+    let held = drops.token("held by an init that is not needed");
+    cell.get_or_init(move || held.len());
+    assert_eq!(
+        drops.dropped(),
+        3,
+        "three inits are gone, the first of which has panicked and the last of which was not needed, and not all of what \
+         they held was dropped: the end of a channel, or a lock, is held for ever"
+    );
+    drops.assert_each_dropped_once();
 }
 
 #[test]
@@ -204,6 +281,48 @@ fn an_init_that_panics_leaves_the_cell_empty() {
     );
     drop(cell);
     drops.assert_each_dropped_once();
+}
+
+#[test]
+fn a_cell_is_filled_while_a_panic_of_others_unwinds() {
+    struct AsksAsItEnds<'a>(&'a OnceCell<u32>);
+    impl Drop for AsksAsItEnds<'_> {
+        fn drop(&mut self) {
+            by_init(self.0, 7);
+        }
+    }
+    let cell = empty();
+    let outcome = Foreign::survive(|| {
+        let _asks = AsksAsItEnds(&cell);
+        Foreign::panics_once(1).call();
+    });
+    assert_eq!(outcome, None, "the panic of others goes on");
+    assert_eq!(
+        (cell.get(), cell.set(8)),
+        (Some(&7), Err(8)),
+        "a destructor has asked the cell while a panic that has nothing to do with it unwound: its init has succeeded, and \
+         the cell takes it for one that failed"
+    );
+}
+
+/// One thread. Cells that share something, one of a number of locks for example, wait for themselves here, for ever.
+#[test]
+fn an_init_may_ask_a_thousand_other_cells() {
+    const CELLS: usize = 1_100;
+    fn ask(cells: &[OnceCell<usize>]) -> usize {
+        let Some((first, rest)) = cells.split_first() else {
+            return 0;
+        };
+        *first.get_or_init(|| 1 + ask(rest))
+    }
+    let cells: Vec<_> = (0..CELLS).map(|_| empty()).collect();
+    let deep = std::thread::Builder::new().stack_size(16 << 20);
+    let deep = deep.spawn(move || ask(&cells)).expect("a thread");
+    assert_eq!(
+        deep.join().expect("the cells fill one another"),
+        CELLS,
+        "each cell asks the next one, and a value was lost on the way"
+    );
 }
 
 #[test]
@@ -286,6 +405,22 @@ fn a_value_that_panics_in_its_drop_is_dropped_once() {
         "the cell was dropped, and its value panics as it is dropped: the owner of the cell gets this panic, and the value is \
          gone after one drop"
     );
+    let panics = || {
+        let cell = empty();
+        assert!(cell.set(Foreign::panics_once(1).in_drop([7; 64])).is_ok());
+        Foreign::survive(|| drop(cell))
+    };
+    panics(); // What belongs to the first panic of a thread is nobody's leak.
+    let ((), heap) = allocations_in(|| {
+        for _ in 0..100 {
+            panics();
+        }
+    });
+    assert!(
+        heap.live_bytes < 100,
+        "100 values have panicked in their drop, and {} bytes of their cells are still there",
+        heap.live_bytes
+    );
 }
 
 #[test]
@@ -305,5 +440,58 @@ fn values_of_any_size_and_alignment_are_kept() {
     assert!(
         ptr::from_ref(value).addr().is_multiple_of(256),
         "the value lies where its type cannot be"
+    );
+
+    // Eight in a row: in a place that is too small for its alignment, one of them lies wrong.
+    small(Lines);
+    small(Pages);
+}
+
+/// A value that is small and must lie at the beginning of a cache line.
+#[derive(Debug, PartialEq)]
+#[repr(align(64))]
+struct Lines(u8);
+
+/// Or of a page.
+#[derive(Debug, PartialEq)]
+#[repr(align(4096))]
+struct Pages(u8);
+
+fn small<T: PartialEq + std::fmt::Debug>(make: fn(u8) -> T) {
+    let cells: [OnceCell<T>; 8] = std::array::from_fn(|_| empty());
+    for (cell, number) in cells.iter().zip(0..) {
+        let value = cell.get_or_init(|| make(number));
+        assert!(
+            ptr::from_ref(value).addr().is_multiple_of(align_of::<T>()),
+            "the value lies where its type cannot be"
+        );
+    }
+    for (cell, number) in cells.iter().zip(0..) {
+        assert_eq!(cell.get(), Some(&make(number)), "the value is in the cell");
+    }
+}
+
+#[test]
+fn a_value_of_no_bytes_is_dropped_with_its_cell() {
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+    #[repr(align(32))]
+    struct Nothing;
+    impl Drop for Nothing {
+        fn drop(&mut self) {
+            DROPPED.fetch_add(1, Relaxed);
+        }
+    }
+    let cell = empty();
+    let value = ptr::from_ref(cell.get_or_init(|| Nothing));
+    assert!(
+        value.addr().is_multiple_of(32),
+        "the value lies where its type cannot be"
+    );
+    assert_eq!(DROPPED.load(Relaxed), 0, "the value is in the cell");
+    drop(cell);
+    assert_eq!(
+        DROPPED.load(Relaxed),
+        1,
+        "a value of no bytes, which stands for a count or a lock, is dropped once, with its cell"
     );
 }
