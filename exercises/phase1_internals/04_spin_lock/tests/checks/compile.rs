@@ -109,6 +109,30 @@ fn a_lock_keeps_no_reference_to_what_is_gone() {
              lock, and the next owner reads freed memory. A guard gives out a `&mut T`, so it must not be covariant in `T`",
         )
         .rejects(
+            "E0597",
+            "fn put<'a>(lock: &SpinLock<&'a str>, text: &'a str) { *lock.lock() = text; } \
+             let lock = SpinLock::new(\"\"); { let text = String::new(); put(&lock, &text); } lock.lock();",
+            "the compiler shortens a lifetime inside the lock's type: safe code leaves a reference to a local variable in the \
+             lock, and the next owner reads freed memory. A value goes in through a `&SpinLock<T>`, so it must not be covariant \
+             in `T`",
+        )
+        .accepts(
+            "struct Plain; let lock = SpinLock::new(Plain); drop(lock.lock()); drop(lock.try_lock());",
+            "a value with no traits at all cannot be locked",
+        )
+        .accepts(
+            "let text = String::new(); let lock = SpinLock::new(text.as_str()); \
+             std::thread::scope(|scope| { scope.spawn(|| *lock.lock() = text.as_str()); });",
+            "scoped threads cannot share a lock around a reference that outlives them all",
+        )
+        .rejects(
+            "E0597",
+            "struct Last<'a>(&'a String); \
+             impl Drop for Last<'_> { fn drop(&mut self) { println!(\"{}\", self.0); } } \
+             let lock = SpinLock::new(None); let text = String::new(); *lock.lock() = Some(Last(&text));",
+            "the compiler does not know that the lock drops its value: the value's own drop reads a local variable that is gone",
+        )
+        .rejects(
             "E0505",
             "let lock = SpinLock::new(String::new()); let guard = lock.lock(); drop(lock); guard.len();",
             "a guard outlives its lock: its owner works on freed memory and unlocks it",

@@ -4,7 +4,7 @@
 //! last one wrote. A missing Acquire or Release shows here and nowhere else: x86 hides it, shuttle does not model it.
 //! Does not decide how the lock fares among many threads, whether it is fair, or how long a waiter waits.
 
-use kata::check::{Exhaustive, Pairs, cell_count, exhaustive, rmw_count, steps};
+use kata::check::{Exhaustive, Foreign, Pairs, cell_count, exhaustive, rmw_count, steps};
 use kata::sync::Arc;
 use kata::thread;
 use spin_lock::SpinLock;
@@ -147,6 +147,16 @@ fn lock_and_try_lock_keep_each_other_out() {
             }
             None => 0,
         })
+        .operation("try_lock, then lock", |lock| {
+            let mut owners = 1;
+            if let Some(mut pair) = lock.try_lock() {
+                advance(&mut pair);
+                owners += 1;
+            }
+            advance(&mut lock.lock());
+            owners
+        })
+        .triple(["lock", "lock", "try_lock, then lock"])
         .triple(["lock", "lock", "lock"])
         .triple(["lock", "lock", "try_lock"])
         .triple(["lock", "try_lock", "try_lock"])
@@ -161,6 +171,59 @@ fn lock_and_try_lock_keep_each_other_out() {
                 "{owners} owners advanced the pair, one at a time: an update was lost"
             );
         });
+}
+
+#[test]
+fn whoever_has_waited_for_long_sees_all_of_an_update() {
+    // Step by step: what a waiter does after its first look in vain, or when it has lost patience, may be something else.
+    let exploration = Exhaustive::new().step_by_step();
+    exploration.preemptions(1).executions(60).run(|| {
+        /// Longer than a waiter pauses before it yields, and some more.
+        const HOLD: usize = 300;
+        let lock = shared();
+        let mut guard = lock.lock();
+        let waiter = {
+            let lock = lock.clone();
+            thread::spawn(move || {
+                let pair = lock.lock();
+                assert_eq!(
+                    *pair,
+                    (1, 1),
+                    "a waiter that has waited for long sees half of what the last owner has done"
+                );
+            })
+        };
+        for _ in 0..HOLD {
+            thread::yield_now();
+        }
+        advance(&mut guard);
+        drop(guard);
+        waiter.join().unwrap();
+    });
+}
+
+#[test]
+fn what_a_panicking_owner_has_done_is_seen_by_the_next_one() {
+    exhaustive(|| {
+        let lock = shared();
+        let owner = {
+            let lock = lock.clone();
+            thread::spawn(move || {
+                let outcome = Foreign::survive(|| {
+                    let mut pair = lock.lock();
+                    advance(&mut pair);
+                    Foreign::panics_once(1).call();
+                });
+                assert!(outcome.is_none(), "the owner's own trouble");
+            })
+        };
+        let seen = *lock.lock();
+        assert_eq!(
+            seen.0, seen.1,
+            "the value was read in the middle of the update of an owner that panicked later"
+        );
+        owner.join().unwrap();
+    });
 }
 
 #[test]

@@ -14,3 +14,9 @@ mod loom;
 mod bench;
 #[cfg(all(feature = "shuttle", not(feature = "loom")))]
 mod shuttle;
+
+/// Counts what a lock leaves behind. Its counts order nothing that a check depends on: the checks of this world decide
+/// nothing about orderings.
+#[cfg(not(any(feature = "loom", feature = "shuttle")))]
+#[global_allocator]
+static ALLOCATOR: kata::check::Counting = kata::check::Counting;

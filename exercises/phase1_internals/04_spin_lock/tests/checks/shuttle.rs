@@ -74,47 +74,108 @@ fn try_lock_loses_no_update() {
     });
 }
 
-#[test]
-fn twenty_waiters_are_let_in_one_by_one() {
-    const WAITERS: usize = 20;
+/// So many threads wait for a lock that is held, and then it is not. Each of them then does its `part`.
+fn waiters_are_let_in_one_by_one(waiters: usize, schedules: usize, part: fn(&mut usize)) {
     // Steps for a lock whose waiters take turns, too.
-    Randomized::new().schedules(60).steps(400_000).run(|| {
+    let randomized = Randomized::new().schedules(schedules).steps(10_000_000);
+    randomized.run(move || {
         let lock = Arc::new(SpinLock::new(0));
         let guard = lock.lock();
-        let waiters: Vec<_> = (0..WAITERS)
+        let threads: Vec<_> = (0..waiters)
             .map(|_| {
                 let lock = lock.clone();
-                thread::spawn(move || add_one_slowly(&mut lock.lock()))
+                thread::spawn(move || part(&mut lock.lock()))
             })
             .collect();
-        for _ in 0..10 * WAITERS {
+        for _ in 0..200 {
             assert!(
                 lock.try_lock().is_none(),
-                "two guards at once: the lock is held and {WAITERS} threads want it, and try_lock has taken it as well"
+                "two guards at once: the lock is held and {waiters} threads want it, and try_lock has taken it as well"
             );
             thread::yield_now();
         }
+        assert_eq!(
+            *guard, 0,
+            "two guards at once: the lock is held and {waiters} threads want it, and one of these got it as well"
+        );
         drop(guard);
-        for waiter in waiters {
-            waiter.join().unwrap();
+        for thread in threads {
+            thread.join().unwrap();
         }
         assert_eq!(
             *lock.lock(),
-            WAITERS,
-            "{WAITERS} threads waited for the lock, two held it at once, and one overwrote what the other had counted"
+            waiters,
+            "{waiters} threads waited for the lock, two held it at once, and one overwrote what the other had counted"
         );
     });
 }
 
 #[test]
-fn try_lock_never_waits() {
-    // One attempt and what belongs to it. Whoever tries for longer waits.
-    const MOST: usize = 20;
-    stands_still(MOST, || {
+fn twenty_waiters_are_let_in_one_by_one() {
+    waiters_are_let_in_one_by_one(20, 40, add_one_slowly);
+}
+
+/// More than a number of eight bits counts.
+#[test]
+fn many_waiters_are_let_in_one_by_one() {
+    waiters_are_let_in_one_by_one(260, 1, |value| *value += 1);
+}
+
+#[test]
+fn a_waiter_waits_as_long_as_it_takes() {
+    /// More than a number of 16 bits counts.
+    const HOLD: usize = 70_000;
+    Randomized::new().schedules(1).steps(4 * HOLD).run(|| {
         let lock = Arc::new(SpinLock::new(0));
-        let stopped = lock.clone();
-        let holder: Body = Box::new(move || add_one_slowly(&mut stopped.lock()));
-        let caller: Body = Box::new(move || drop(lock.try_lock()));
-        [holder, caller]
+        let mut guard = lock.lock();
+        let waiter = {
+            let lock = lock.clone();
+            thread::spawn(move || *lock.lock() += 1)
+        };
+        for _ in 0..HOLD {
+            thread::yield_now();
+        }
+        assert_eq!(
+            *guard, 0,
+            "two owners at once: a waiter that has looked {HOLD} times took the lock although it is held"
+        );
+        assert!(
+            lock.try_lock().is_none(),
+            "the lock is held, and after {HOLD} looks of a waiter it can be taken"
+        );
+        *guard += 1;
+        drop(guard);
+        let waited = waiter.join();
+        assert!(
+            waited.is_ok() && *lock.lock() == 2,
+            "a waiter that has looked {HOLD} times while the lock was held did not get it in the end, or was not alone"
+        );
     });
+}
+
+/// What `try_lock` is called beside. One attempt and what belongs to it: whoever tries for longer waits.
+fn try_lock_never_waits_for(stopped: fn(&SpinLock<usize>), held: bool) {
+    const MOST: usize = 20;
+    stands_still(MOST, move || {
+        let lock = Arc::new(SpinLock::new(0));
+        if held {
+            std::mem::forget(lock.lock());
+        }
+        let same = lock.clone();
+        let other: Body = Box::new(move || stopped(&same));
+        let caller: Body = Box::new(move || drop(lock.try_lock()));
+        [other, caller]
+    });
+}
+
+#[test]
+fn try_lock_never_waits() {
+    try_lock_never_waits_for(|lock| add_one_slowly(&mut lock.lock()), false);
+}
+
+#[test]
+fn try_lock_never_waits_for_another_try_lock() {
+    for held in [false, true] {
+        try_lock_never_waits_for(|lock| drop(lock.try_lock()), held);
+    }
 }

@@ -5,8 +5,9 @@
 //! Where a broken lock would wait for itself, the checks ask with `try_lock`, so that it fails instead of hanging.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use kata::check::{Drops, Foreign};
+use kata::check::{Drops, Foreign, allocations_in};
 use rstest::rstest;
 use spin_lock::{Guard, SpinLock};
 
@@ -131,6 +132,24 @@ fn every_value_is_dropped_once() {
 }
 
 #[test]
+fn a_thousand_locks_are_held_at_once() {
+    // Locks that share something, one of a number of words for example, are taken with one another.
+    let locks: Vec<_> = (0..1_100).map(SpinLock::new).collect();
+    let guards: Vec<_> = locks.iter().map_while(SpinLock::try_lock).collect();
+    assert_eq!(
+        guards.len(),
+        locks.len(),
+        "so many of {} locks were taken, and the next one, which nobody holds, is not free: unrelated threads wait for each \
+         other",
+        locks.len()
+    );
+    assert!(
+        locks.iter().all(|lock| lock.try_lock().is_none()),
+        "all locks are held, and one could be taken once more"
+    );
+}
+
+#[test]
 fn two_locks_in_one_thread_are_not_mixed_up() {
     let (left, right) = (SpinLock::new(1), SpinLock::new(2));
     let (mut of_left, mut of_right) = (left.lock(), right.lock());
@@ -196,6 +215,50 @@ fn a_value_that_panics_as_it_is_replaced_leaves_the_lock_free() {
 }
 
 #[test]
+fn a_lock_is_used_while_a_panic_of_others_unwinds() {
+    struct CountsAsItEnds<'a>(&'a SpinLock<u32>);
+    impl Drop for CountsAsItEnds<'_> {
+        fn drop(&mut self) {
+            *self.0.lock() += 1;
+            if let Some(mut count) = self.0.try_lock() {
+                *count += 1;
+            }
+        }
+    }
+    let lock = SpinLock::new(0);
+    let outcome = Foreign::survive(|| {
+        let _counts = CountsAsItEnds(&lock);
+        Foreign::panics_once(1).call();
+    });
+    assert_eq!(outcome, None, "the panic of others goes on");
+    assert_eq!(
+        lock.try_lock().map(|count| *count),
+        Some(2),
+        "a destructor has used the lock twice while a panic that has nothing to do with it unwound, and the lock was taken \
+         for one whose owner panicked"
+    );
+}
+
+#[test]
+fn a_lock_whose_value_panics_in_its_drop_leaves_nothing_behind() {
+    let panics = || {
+        let lock = SpinLock::new(Foreign::panics_once(1).in_drop([7; 64]));
+        Foreign::survive(|| drop(lock))
+    };
+    panics(); // What belongs to the first panic of a thread is nobody's leak.
+    let ((), heap) = allocations_in(|| {
+        for _ in 0..100 {
+            assert!(panics().is_none(), "the value is dropped with its lock");
+        }
+    });
+    assert!(
+        heap.live_bytes < 100,
+        "100 values have panicked in their drop, and {} bytes of their locks are still there",
+        heap.live_bytes
+    );
+}
+
+#[test]
 fn a_value_that_uses_its_own_lock_finds_it_taken() {
     let lock: &'static SpinLock<Vec<kata::check::InDrop<u32>>> =
         Box::leak(Box::new(SpinLock::new(Vec::new())));
@@ -233,6 +296,18 @@ fn values_of_any_size_and_alignment_are_kept() {
         "the value lies where its type cannot be"
     );
 
+    // Eight in a row: in a place that is too small for its alignment, one of them lies wrong.
+    #[repr(align(64))]
+    struct Line(u8);
+    let row: [SpinLock<Line>; 8] = std::array::from_fn(|_| SpinLock::new(Line(7)));
+    for lock in &row {
+        let guard = lock.lock();
+        assert!(
+            std::ptr::from_ref(&*guard).addr().is_multiple_of(64) && guard.0 == 7,
+            "the value lies where its type cannot be"
+        );
+    }
+
     let nothing = SpinLock::new(());
     let guard = nothing.lock();
     assert!(
@@ -240,4 +315,28 @@ fn values_of_any_size_and_alignment_are_kept() {
         "a lock around nothing keeps nobody out"
     );
     drop(guard);
+}
+
+#[test]
+fn a_value_of_no_bytes_is_dropped_with_its_lock() {
+    static DROPPED: AtomicUsize = AtomicUsize::new(0);
+    struct Nothing;
+    impl Drop for Nothing {
+        fn drop(&mut self) {
+            DROPPED.fetch_add(1, Relaxed);
+        }
+    }
+    let lock = SpinLock::new(Nothing);
+    drop(lock.lock());
+    assert_eq!(
+        DROPPED.load(Relaxed),
+        0,
+        "a guard is gone, and its value too"
+    );
+    drop(lock);
+    assert_eq!(
+        DROPPED.load(Relaxed),
+        1,
+        "a value of no bytes, which stands for a count or a resource, is dropped once, with its lock"
+    );
 }
