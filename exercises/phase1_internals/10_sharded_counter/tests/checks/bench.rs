@@ -128,13 +128,67 @@ fn threads_that_come_late_do_not_disturb_each_other() {
 }
 
 #[test]
+fn more_threads_than_a_byte_counts_get_shards_in_turn() {
+    Randomized::new().schedules(2).run(|| {
+        let counter = Arc::new(Counter::with_shards(3));
+        visit(&counter, 254);
+        let taken = cost_of(counter, 3).invalidations;
+        assert!(
+            taken <= 4 * MOST,
+            "three threads on three shards, after 254 others: they took cache lines from each other {taken} times. Their \
+             numbers have gone round a byte, and two of them have the same shard"
+        );
+    });
+}
+
+#[test]
+fn a_thread_keeps_its_shard_of_each_of_many_counters() {
+    Randomized::new().schedules(1).run(|| {
+        /// More than a small table in each thread has room for.
+        const COUNTERS: u64 = 40;
+        let counters: Arc<Vec<_>> =
+            Arc::new((0..COUNTERS).map(|_| Counter::with_shards(16)).collect());
+        let before = mesi::replay().total();
+        let mine = counters.clone();
+        let adding = thread::spawn(move || {
+            for _ in 0..ADDITIONS {
+                mine.iter().for_each(|counter| counter.add(1));
+            }
+        });
+        adding.join().unwrap();
+        let misses = (mesi::replay().total() - before).stalls();
+        drop(counters); // not before: it would be counted
+        assert!(
+            misses <= MOST * COUNTERS,
+            "one thread alone counts in {COUNTERS} counters in turn, and waited for a cache line {misses} times in {} \
+             additions: it does not remember its shards, and finds none of them in its cache",
+            ADDITIONS * COUNTERS
+        );
+    });
+}
+
+#[test]
 fn a_counter_where_another_one_was_begins_anew() {
-    Randomized::new().schedules(60).run(|| {
+    begins_anew(0, 60);
+}
+
+#[test]
+fn a_counter_after_many_others_begins_anew() {
+    // With the first one as many as a byte counts.
+    begins_anew(255, 10);
+}
+
+fn begins_anew(between: usize, schedules: usize) {
+    Randomized::new().schedules(schedules).run(move || {
         // This thread and two visitors have shards of the first counter. With these, the next thread's number is odd if
         // threads are numbered for all counters together.
         let mut counter = Arc::new(Counter::with_shards(2));
         counter.add(1);
         visit(&counter, 2);
+        // Others come and go.
+        for _ in 0..between {
+            let _passing = Counter::with_shards(1);
+        }
         // In its place, with its address, another one, which a new thread comes to first.
         *Arc::get_mut(&mut counter).expect("the visitors are gone") = Counter::with_shards(2);
         let turn = Arc::new(AtomicUsize::new(0));

@@ -61,6 +61,10 @@ fn references_end_when_they_must() {
              let text = String::new(); longest(CachePadded::new(\"static\"), &text);",
             "a padded reference is a reference: its lifetime may be shortened",
         )
+        .accepts(
+            "struct Plain; let mut padded = CachePadded::new(Plain); *padded = Plain; padded.into_inner();",
+            "a value with no traits at all cannot be padded",
+        )
         .rejects(
             "E0597",
             "let kept; { let padded = CachePadded::new(String::new()); kept = &**padded; } str::len(kept);",

@@ -118,6 +118,41 @@ fn a_sum_lies_between_what_was_there_before_and_after() {
 }
 
 #[test]
+fn a_sum_beside_a_reset_leaves_the_counter_as_it_is() {
+    randomized(|| {
+        let counter = Arc::new(Counter::with_shards(2));
+        counter.add(100);
+        let calls: [fn(&Counter) -> u64; 4] = [
+            |counter| {
+                counter.add(1);
+                0
+            },
+            Counter::reset_sum,
+            |counter| {
+                counter.sum();
+                0
+            },
+            |counter| {
+                counter.add(10);
+                counter.sum();
+                0
+            },
+        ];
+        let threads = calls.map(|call| {
+            let counter = counter.clone();
+            thread::spawn(move || call(&counter))
+        });
+        let taken: u64 = threads.map(|thread| thread.join().unwrap()).iter().sum();
+        assert_eq!(
+            taken + counter.sum(),
+            111,
+            "a reset has taken out {taken}, and with what is left it is not what was added: a sum that was on its way has put \
+             something back, or taken something out"
+        );
+    });
+}
+
+#[test]
 fn readers_do_not_disturb_each_other() {
     randomized(|| {
         let counter = Arc::new(Counter::with_shards(2));

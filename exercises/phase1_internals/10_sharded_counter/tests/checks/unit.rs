@@ -8,7 +8,7 @@ use std::panic::catch_unwind;
 use std::thread;
 
 use kata::check::mesi::{Mesi, line_of};
-use kata::check::{Drops, allocations_in};
+use kata::check::{Drops, Foreign, allocations_in};
 use rstest::rstest;
 use sharded_counter::{CachePadded, Counter};
 
@@ -194,6 +194,7 @@ fn padded_values_share_no_line_with_their_neighbours() {
 #[case(3)]
 #[case(8)]
 #[case(17)]
+#[case(1_100)]
 fn shards_share_no_line(#[case] shards: usize) {
     let counter = Counter::with_shards(shards);
     let mut addresses = counter.shard_addresses();
@@ -284,12 +285,47 @@ fn counts_go_past_any_small_number() {
 
 #[test]
 fn threads_may_come_and_go_without_end() {
-    // More than fit into a byte, each for a moment.
+    // More than fit into a byte, or into a table of a thousand, each for a moment.
     let counter = Counter::with_shards(5);
-    for _ in 0..300 {
+    for _ in 0..1_100 {
         thread::scope(|scope| {
             scope.spawn(|| counter.add(1));
         });
     }
-    assert_eq!(counter.sum(), 300, "300 threads have counted once each");
+    assert_eq!(counter.sum(), 1_100, "1,100 threads have counted once each");
+}
+
+#[test]
+fn a_destructor_counts_while_a_panic_unwinds() {
+    struct CountsAsItEnds<'a>(&'a Counter);
+    impl Drop for CountsAsItEnds<'_> {
+        fn drop(&mut self) {
+            self.0.add(1);
+        }
+    }
+    let counter = Counter::with_shards(2);
+    let outcome = Foreign::survive(|| {
+        let _counts = CountsAsItEnds(&counter);
+        Foreign::panics_once(1).call();
+    });
+    assert_eq!(
+        (outcome, counter.reset_sum()),
+        (None, 1),
+        "a request ended in a panic, and its destructor has counted it: failures are what a metric is for"
+    );
+}
+
+#[test]
+fn a_counter_may_be_moved() {
+    let mut counters = [Counter::with_shards(2), Counter::with_shards(3)];
+    counters[0].add(1);
+    counters[1].add(10);
+    counters.swap(0, 1);
+    counters[0].add(10);
+    counters[1].add(1);
+    assert_eq!(
+        counters.each_ref().map(Counter::sum),
+        [20, 2],
+        "two counters have changed places, and with them what they hold"
+    );
 }
