@@ -10,7 +10,7 @@ use kata::implements;
 
 #[test]
 fn the_locks_can_be_shared() {
-    let (lock, biased) = (Peterson::new(), BiasedLock::new());
+    let (lock, biased) = (Peterson::default(), BiasedLock::default());
     lock.lock(Side::Left);
     biased.lock(Role::Owner);
     assert!(

@@ -2,12 +2,12 @@
 //!
 //! Decides whether two threads can be inside at once, and whether whoever comes in sees what the one before it did. A missing
 //! fence, or one in the wrong place, shows here; a missing Acquire or Release shows here and nowhere else.
-//! Does not decide how the locks fare among three threads or more, all of which spin, or whether they are fair. May take a
+//! Does not decide how the locks fare among more than three threads, all of which spin, or whether they are fair. May take a
 //! SeqCst read-modify-write on some other word for a fence, as it is one on x86; the C++ memory model does not promise that.
 
 use dekker::{BiasedLock, Peterson};
 use kata::cell::UnsafeCell;
-use kata::check::{exhaustive, steps};
+use kata::check::{Exhaustive, exhaustive, steps};
 use kata::sync::Arc;
 use kata::thread;
 
@@ -38,8 +38,12 @@ impl<L: Lock> Shared<L> {
 /// loom alone would overlook executions in which a store comes before somebody else's look. `kata` makes up for that; the
 /// change of roles makes the check independent of it.
 fn explore<L: Lock, const N: usize>(visits: [(usize, usize); N]) {
+    explore_within::<L, N>(&Exhaustive::new(), visits);
+}
+
+fn explore_within<L: Lock, const N: usize>(bounds: &Exhaustive, visits: [(usize, usize); N]) {
     for first in 0..N {
-        exhaustive(move || {
+        bounds.clone().run(move || {
             let shared = Arc::new(Shared {
                 lock: L::new(),
                 visits: UnsafeCell::new(0),
@@ -83,6 +87,11 @@ fn peterson_lets_in_one_side_at_a_time_that_comes_again() {
 }
 
 #[test]
+fn peterson_lets_in_one_side_at_a_time_if_both_come_again() {
+    explore::<Peterson, _>([(0, 2), (1, 2)]);
+}
+
+#[test]
 fn peterson_lets_in_a_side_that_is_alone() {
     explore::<Peterson, _>([(0, 3)]);
     explore::<Peterson, _>([(1, 3)]);
@@ -104,8 +113,19 @@ fn the_owner_and_a_guest_that_comes_again_are_not_inside_at_once() {
 }
 
 #[test]
+fn an_owner_and_a_guest_that_both_come_again_are_not_inside_at_once() {
+    explore::<BiasedLock, _>([(0, 2), (1, 2)]);
+}
+
+#[test]
 fn two_guests_are_not_inside_at_once() {
     explore::<BiasedLock, _>([(1, 1), (2, 1)]);
+    explore::<BiasedLock, _>([(1, 2), (2, 1)]);
+}
+
+#[test]
+fn the_owner_and_two_guests_are_not_inside_at_once() {
+    explore_within::<BiasedLock, _>(&Exhaustive::new().preemptions(2), [(0, 1), (1, 1), (2, 1)]);
 }
 
 #[test]
