@@ -16,7 +16,7 @@ mod allocations {
     fn push_and_pop_allocate_nothing() {
         let (mut producer, mut consumer) = channel(5);
         let ((), count) = allocations_in(|| {
-            for value in 0..1_000_usize {
+            for value in 0..140_000_usize {
                 // Up to full, and down to empty.
                 let full = value / 6 % 2 == 0;
                 if full {
@@ -24,28 +24,47 @@ mod allocations {
                 } else {
                     let _ = consumer.pop();
                 }
+                assert!(producer.len() <= 5 && producer.is_empty() == consumer.is_empty());
             }
         });
         assert_eq!(
             (count.allocations, count.frees),
             (0, 0),
-            "1000 calls of push and pop went to the allocator (allocations, frees). It may take a lock: a thread that \
+            "140,000 calls of push and pop, of len and is_empty, went to the allocator (allocations, frees). It may take a lock: a thread that \
              must not wait, as one that plays sound, cannot use this ring"
         );
     }
 
     #[test]
     fn a_ring_gives_back_its_memory() {
-        let ((), count) = allocations_in(|| {
-            let (mut producer, mut consumer) = channel(5);
-            for value in 0..3 {
+        let use_and_drop = |capacity, left, producer_first| {
+            let (mut producer, mut consumer) = channel(capacity);
+            for value in 0..left {
                 assert_eq!(producer.push(Box::new(value)), Ok(()), "there is room");
             }
-            assert_eq!(consumer.pop(), Some(Box::new(0)), "the oldest value");
+            if left == capacity {
+                assert!(producer.push(Box::new(9)).is_err(), "the ring is full");
+                assert_eq!(consumer.pop(), Some(Box::new(0)), "the oldest value");
+            }
+            if producer_first {
+                drop(producer);
+                drop(consumer);
+            } else {
+                drop(consumer);
+                drop(producer);
+            }
+        };
+        let ((), count) = allocations_in(|| {
+            for capacity in [1, 2, 5, 8] {
+                for left in 0..=capacity {
+                    use_and_drop(capacity, left, true);
+                    use_and_drop(capacity, left, false);
+                }
+            }
         });
         assert_eq!(
             count.live_bytes, 0,
-            "a ring was made, used and dropped, and that many bytes are still allocated: a server that makes one for \
+            "rings were made, used and dropped, and that many bytes are still allocated: a server that makes one for \
              each connection runs out of memory"
         );
     }

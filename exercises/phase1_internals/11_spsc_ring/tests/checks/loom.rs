@@ -7,7 +7,7 @@
 //! hand-over that it cannot see, by a lock of `std`'s for example, is none.
 
 use kata::cell::UnsafeCell;
-use kata::check::{Drops, exhaustive, steps};
+use kata::check::{Drops, Exhaustive, exhaustive, steps};
 use kata::thread;
 use spsc_ring::{Consumer, Producer, channel, channel_starting_at};
 
@@ -173,6 +173,130 @@ fn len_promises_the_producer_that_much_room() {
         );
         thread.join().unwrap();
     });
+}
+
+/// One thread alone uses the ring for a while, so that each end has been refused, has gone round and has counted often.
+fn use_alone(
+    producer: &mut Producer<Letter>,
+    consumer: &mut Consumer<Letter>,
+    refusals: usize,
+    laps: usize,
+) {
+    for lap in 0..laps {
+        assert!(producer.push(Letter::new(lap)).is_ok(), "there is room");
+        assert_eq!(consumer.pop().map(Letter::read), Some(lap), "the one value");
+    }
+    let room = producer.capacity();
+    for value in 0..room {
+        assert!(producer.push(Letter::new(value)).is_ok(), "there is room");
+    }
+    for _ in 0..refusals {
+        assert!(producer.push(Letter::new(0)).is_err(), "the ring is full");
+    }
+    for value in 0..room {
+        assert_eq!(consumer.pop().map(Letter::read), Some(value), "the oldest");
+    }
+    for _ in 0..refusals {
+        assert!(consumer.pop().is_none(), "the ring is empty");
+    }
+}
+
+#[test]
+fn a_ring_that_was_used_for_long_is_as_careful_as_a_new_one() {
+    // What comes is the 8th, 16th, 64th or 256th call, value or refusal, and the ones around it.
+    for (refusals, laps) in [(7, 6), (15, 14), (63, 62), (255, 254)] {
+        Exhaustive::new()
+            .preemptions(2)
+            .branches(20_000)
+            .step_by_step()
+            .run(move || {
+                let (mut producer, mut consumer) = channel(1);
+                use_alone(&mut producer, &mut consumer, refusals, laps);
+                let thread = thread::spawn(move || {
+                    let mut pushed = 0;
+                    for _ in 0..3 {
+                        if producer.push(Letter::new(pushed + 1)).is_ok() {
+                            pushed += 1;
+                        }
+                    }
+                    pushed
+                });
+                let popped = consume(&mut consumer, 2);
+                assert_all_arrived(thread.join().unwrap(), popped, &mut consumer);
+            });
+    }
+}
+
+#[test]
+fn an_end_that_counts_while_the_other_works_is_told_the_truth() {
+    // Each end counts between its calls: three different calls in a row, beside three of the other end.
+    for before in 0..=2 {
+        exhaustive(move || {
+            let (mut producer, mut consumer) = channel(2);
+            assert_eq!(produce(&mut producer, before), before, "there is room");
+            let thread = thread::spawn(move || {
+                let mut pushed = before;
+                let used = producer.len();
+                assert!(
+                    used <= 2,
+                    "a ring with room for 2 values claims to hold {used}"
+                );
+                let empty = producer.is_empty();
+                let room = if empty { 2 } else { 2 - used };
+                for _ in 0..room {
+                    assert!(
+                        producer.push(Letter::new(pushed + 1)).is_ok(),
+                        "len or is_empty said that there is room for {room}, and push has found the ring full"
+                    );
+                    pushed += 1;
+                }
+                drop(producer);
+                pushed
+            });
+            let mut popped = consume(&mut consumer, 1);
+            let there = consumer.len();
+            let there = if consumer.is_empty() {
+                there
+            } else {
+                there.max(1)
+            };
+            assert!(
+                there <= 2,
+                "a ring with room for 2 values claims to hold {there}"
+            );
+            let more = consume(&mut consumer, there);
+            assert_eq!(
+                more.len(),
+                there,
+                "len or is_empty promised {there} values, and pop has found only these: {more:?}"
+            );
+            popped.extend(more);
+            assert_all_arrived(thread.join().unwrap(), popped, &mut consumer);
+        });
+    }
+}
+
+#[test]
+fn both_ends_may_go_at_once() {
+    for (before, left) in [(0, 1), (1, 0), (1, 1)] {
+        exhaustive(move || {
+            let drops = Drops::new();
+            let letter = move |number| (Letter::new(number), drops.token(number));
+            let (mut producer, mut consumer) = channel(2);
+            for number in 0..before {
+                assert!(producer.push(letter(number)).is_ok(), "there is room");
+            }
+            let thread = thread::spawn(move || {
+                for number in 0..left {
+                    assert!(producer.push(letter(10 + number)).is_ok(), "there is room");
+                }
+            });
+            drop(consumer.pop());
+            drop(consumer);
+            thread.join().unwrap();
+            drops.assert_each_dropped_once();
+        });
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //! after a few steps of its own.
 //! Does not decide orderings: here every atomic access is sequentially consistent.
 
-use kata::check::{Body, non_blocking, outpaced};
+use kata::check::{Body, non_blocking, outpaced, stands_still};
 use spsc_ring::channel;
 
 /// A ring of `capacity` that holds `values` values: one end calls push and the other one pop, a few times.
@@ -19,11 +19,13 @@ fn both_ends_at_work(capacity: usize, values: usize) -> Vec<Body> {
             for value in 0..3 {
                 let _ = producer.push(value);
             }
+            let _ = (producer.len(), producer.is_empty());
         }),
         Box::new(move || {
             for _ in 0..3 {
                 let _ = consumer.pop();
             }
+            let _ = (consumer.len(), consumer.is_empty());
         }),
     ]
 }
@@ -31,6 +33,42 @@ fn both_ends_at_work(capacity: usize, values: usize) -> Vec<Body> {
 #[test]
 fn neither_end_waits_for_the_other_while_there_are_values_and_room() {
     non_blocking(|| both_ends_at_work(4, 2));
+}
+
+#[test]
+fn a_count_is_given_at_once() {
+    // The slots may speak: then a count looks at every slot, once.
+    const PLACES: usize = 4;
+    const MOST_TO_COUNT: usize = 2 * (PLACES + 4);
+    stands_still(MOST_TO_COUNT, || {
+        let (mut producer, consumer) = channel(PLACES);
+        let end: Body = Box::new(move || {
+            for value in 0..3 {
+                let _ = producer.push(value);
+            }
+        });
+        let count: Body = Box::new(move || {
+            let _ = (consumer.len(), consumer.is_empty());
+            std::mem::forget(consumer);
+        });
+        [end, count]
+    });
+    stands_still(MOST_TO_COUNT, || {
+        let (mut producer, mut consumer) = channel(PLACES);
+        for value in 0..PLACES {
+            assert_eq!(producer.push(value), Ok(()), "there is room");
+        }
+        let end: Body = Box::new(move || {
+            for _ in 0..3 {
+                let _ = consumer.pop();
+            }
+        });
+        let count: Body = Box::new(move || {
+            let _ = (producer.len(), producer.is_empty());
+            std::mem::forget(producer);
+        });
+        [end, count]
+    });
 }
 
 #[test]

@@ -4,10 +4,12 @@
 //! when empty, and what becomes of the values that stay.
 //! Does not decide anything about two threads: a ring whose indices are plain numbers would pass.
 
+use std::any::Any;
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::panic::catch_unwind;
 
-use kata::check::{Drops, Foreign, allocations_in};
+use kata::check::{Drops, Foreign, Token, allocations_in};
 use rstest::rstest;
 use spsc_ring::{Consumer, Producer, channel, channel_starting_at};
 
@@ -244,6 +246,20 @@ fn numbers_that_wrap_around_change_nothing(#[case] capacity: usize) {
     for before in 0..20 {
         use_for_some_laps(capacity, usize::MAX - before);
     }
+    // Where a number of fewer bits, or one with a sign, would wrap around.
+    for bits in [7, 8, 15, 16, 24, 31, 32, 48, usize::BITS - 1] {
+        for before in 0..8 {
+            use_for_some_laps(capacity, (1_usize << bits) - before);
+        }
+    }
+}
+
+fn assert_all_alive(drops: &Drops, left: usize) {
+    assert_eq!(
+        drops.created() - drops.dropped(),
+        left,
+        "one end is gone and the other one is not: the values in the ring live on until both are"
+    );
 }
 
 /// `popped` values have gone through when the ring is dropped with `left` values in it.
@@ -292,9 +308,11 @@ fn values_left_in_the_ring_are_dropped_once(
         );
         if producer_first {
             drop(producer);
+            assert_all_alive(&drops, left);
             drop(consumer);
         } else {
             drop(consumer);
+            assert_all_alive(&drops, left);
             drop(producer);
         }
         drops.assert_each_dropped_once();
@@ -356,7 +374,7 @@ fn the_hundred_thousandth_value_comes_out_as_the_first(#[case] capacity: usize) 
     let (mut producer, mut consumer) = channel(capacity);
     let (mut pushed, mut popped) = (0, 0);
     while popped < VALUES {
-        while producer.push(pushed).is_ok() {
+        while pushed - popped <= capacity && producer.push(pushed).is_ok() {
             pushed += 1;
         }
         assert_eq!(
@@ -445,20 +463,256 @@ fn a_value_that_panics_in_its_drop_is_dropped_once() {
     }
 }
 
+thread_local! {
+    /// How many values of `Layout` were dropped, and how many of those where no value of that type may lie.
+    static LAID_OUT: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+}
+
+/// A value of a size and an alignment.
+#[derive(Clone, Debug, PartialEq)]
+struct Laid<T>(T);
+
+impl<T> Drop for Laid<T> {
+    fn drop(&mut self) {
+        let place = std::hint::black_box(std::ptr::from_ref(self)).addr();
+        let misplaced = !place.is_multiple_of(align_of::<T>());
+        let (dropped, wrong) = LAID_OUT.get();
+        LAID_OUT.set((dropped + 1, wrong + usize::from(misplaced)));
+    }
+}
+
+fn keeps<T: Clone + PartialEq + std::fmt::Debug>(value: T) {
+    LAID_OUT.set((0, 0));
+    // Several at once, so that none has a good address by chance only.
+    let mut rings: Vec<_> = [1, 2, 3, 5, 8]
+        .map(|capacity| (capacity, channel(capacity)))
+        .into();
+    let mut made = 0;
+    for (capacity, (producer, consumer)) in &mut rings {
+        for _ in 0..*capacity + 1 {
+            assert!(producer.push(Laid(value.clone())).is_ok(), "there is room");
+            let popped = consumer.pop();
+            assert!(
+                popped.is_some_and(|popped| popped.0 == value),
+                "the one value in the ring must come out, all of it"
+            );
+        }
+        for _ in 0..*capacity {
+            assert!(producer.push(Laid(value.clone())).is_ok(), "there is room");
+        }
+        assert!(
+            producer.push(Laid(value.clone())).is_err(),
+            "a full ring is full, whatever the size of its values"
+        );
+        made += 2 * *capacity + 2;
+    }
+    drop(rings);
+    let (dropped, misplaced) = LAID_OUT.get();
+    assert_eq!(
+        dropped,
+        made,
+        "{made} values of {} bytes were made, and so many were dropped: each must be, once",
+        size_of::<T>()
+    );
+    assert_eq!(
+        misplaced,
+        0,
+        "values of type {} lay in the ring at addresses that are no multiple of {}: whoever uses one there has undefined \
+         behaviour",
+        std::any::type_name::<T>(),
+        align_of::<T>()
+    );
+}
+
 #[test]
 fn values_of_any_size_and_alignment_are_kept() {
-    #[derive(Debug, PartialEq)]
+    #[derive(Clone, Debug, PartialEq)]
+    #[repr(align(64))]
+    struct Line(u8);
+    #[derive(Clone, Debug, PartialEq)]
     #[repr(align(256))]
     struct Aligned([u64; 500]);
+    #[derive(Clone, Debug, PartialEq)]
+    #[repr(align(4096))]
+    struct Page(u8);
+    #[derive(Clone, Debug, PartialEq)]
+    #[repr(align(128))]
+    struct Nothing;
 
-    let (mut producer, mut consumer) = channel(3);
-    for lap in 0..5 {
-        assert_eq!(producer.push(Aligned([lap; 500])), Ok(()), "there is room");
-        assert_eq!(
-            consumer.pop(),
-            Some(Aligned([lap; 500])),
-            "the one value in the ring must come out, all of it"
+    keeps(());
+    keeps(Nothing);
+    keeps(7_u8);
+    keeps(None::<usize>);
+    keeps(0_usize);
+    keeps([1_u16, 2, 3]);
+    keeps("text".to_owned());
+    keeps([7_u128; 3]);
+    keeps(Line(7));
+    keeps(Aligned([7; 500]));
+    keeps(Page(7));
+    keeps([7_u8; 20_001]);
+}
+
+#[test]
+fn every_capacity_is_exact() {
+    for capacity in 1..=260 {
+        let (mut producer, mut consumer) = channel(capacity);
+        let mut next = 0;
+        fill(&mut producer, &mut next, capacity, "a new ring");
+        for expected in 0..capacity {
+            assert_eq!(
+                consumer.pop(),
+                Some(expected),
+                "a ring of capacity {capacity}: values must come out in order"
+            );
+        }
+        fill(
+            &mut producer,
+            &mut next,
+            capacity,
+            "an empty ring in its second lap",
         );
+    }
+}
+
+#[test]
+fn the_thousandth_refusal_is_as_the_first() {
+    const CALLS: usize = 70_000;
+    let (mut producer, mut consumer) = channel(3);
+    let mut next = 0;
+    for round in 0..3 {
+        fill(&mut producer, &mut next, 3, "an empty ring");
+        for call in 0..CALLS {
+            assert_eq!(
+                (producer.push(usize::MAX), producer.len(), consumer.len()),
+                (Err(usize::MAX), 3, 3),
+                "the ring is full, and call {call} of push (or len, of either end) is not told so"
+            );
+        }
+        for value in 0..3 {
+            assert_eq!(
+                consumer.pop(),
+                Some(3 * round + value),
+                "the ring has refused {CALLS} values since: those in it are still there, in order"
+            );
+        }
+        for call in 0..CALLS {
+            assert_eq!(
+                (consumer.pop(), producer.is_empty(), consumer.is_empty()),
+                (None, true, true),
+                "the ring is empty, and call {call} of pop (or is_empty, of either end) is not told so"
+            );
+        }
+    }
+}
+
+#[test]
+fn more_than_a_thousand_rings_at_once_are_not_mixed_up() {
+    const RINGS: usize = 1_100;
+    let drops = Drops::new();
+    let mut rings: Vec<_> = (0..RINGS).map(|ring| channel(1 + ring % 3)).collect();
+    for (ring, (producer, _)) in rings.iter_mut().enumerate() {
+        assert!(producer.push(drops.token(ring)).is_ok(), "there is room");
+    }
+    for (ring, (producer, consumer)) in rings.iter_mut().enumerate() {
+        let full = ring % 3 == 0;
+        assert_eq!(
+            producer.push(drops.token(RINGS)).is_err(),
+            full,
+            "there are {RINGS} rings, and ring {ring} has room for {} values and holds one",
+            1 + ring % 3
+        );
+        assert_eq!(
+            consumer.pop().map(|token| *token),
+            Some(ring),
+            "there are {RINGS} rings, and each value comes out of the one that it was pushed into"
+        );
+    }
+    drop(rings);
+    drops.assert_each_dropped_once();
+}
+
+#[test]
+fn values_may_be_ends_of_rings() {
+    // The drop of a ring drops a value that is an end of another ring of the same type of values, and that one's too.
+    type Inner = (Option<Box<dyn Any>>, Option<Token<usize>>);
+    let drops = Drops::new();
+    let mut tokens: Vec<_> = (0..8).map(|number| drops.token(number)).collect();
+    let ((), heap) = allocations_in(|| {
+        let mut inside: Option<Box<dyn Any>> = None;
+        for _depth in 0..4 {
+            let (mut producer, consumer) = channel::<Inner>(2);
+            assert!(
+                producer.push((inside.take(), tokens.pop())).is_ok(),
+                "there is room"
+            );
+            assert!(producer.push((None, tokens.pop())).is_ok(), "there is room");
+            inside = Some(Box::new((producer, consumer)));
+        }
+    });
+    drops.assert_each_dropped_once();
+    assert_eq!(
+        heap.live_bytes, 0,
+        "rings lay in rings, all are gone, and memory of theirs is kept"
+    );
+}
+
+#[test]
+fn an_end_that_is_dropped_in_a_panic_is_dropped_as_any_other() {
+    for producer_first in [true, false] {
+        let drops = Drops::new();
+        let (mut producer, mut consumer) = channel(3);
+        for value in 0..3 {
+            assert!(producer.push(drops.token(value)).is_ok(), "there is room");
+        }
+        let panicked = |end: Box<dyn Any + Send>| {
+            let thread = std::thread::spawn(move || {
+                let _end = end;
+                std::panic::resume_unwind(Box::new("the user's own"));
+            });
+            assert!(thread.join().is_err(), "the thread has panicked");
+        };
+        if producer_first {
+            panicked(Box::new(producer));
+            assert_eq!(
+                consumer.pop().map(|token| *token),
+                Some(0),
+                "the producer's thread has panicked, and what it had sent is gone"
+            );
+            panicked(Box::new(consumer));
+        } else {
+            panicked(Box::new(consumer));
+            assert!(producer.push(drops.token(3)).is_err(), "the ring is full");
+            panicked(Box::new(producer));
+        }
+        drops.assert_each_dropped_once();
+    }
+}
+
+#[test]
+fn an_end_may_move_from_thread_to_thread() {
+    let (mut producer, mut consumer) = channel(3);
+    for round in 0..20 {
+        for value in [2 * round, 2 * round + 1] {
+            producer = std::thread::spawn(move || {
+                assert_eq!(producer.push(value), Ok(()), "there is room");
+                producer
+            })
+            .join()
+            .unwrap();
+        }
+        for value in [2 * round, 2 * round + 1] {
+            consumer = std::thread::spawn(move || {
+                assert_eq!(
+                    consumer.pop(),
+                    Some(value),
+                    "each call is made on a thread of its own, one after the other, and values come out in order all the same"
+                );
+                consumer
+            })
+            .join()
+            .unwrap();
+        }
     }
 }
 
