@@ -43,6 +43,8 @@ fn shows_what_was_written<const N: usize>() {
 #[case::one_word(shows_what_was_written::<1>)]
 #[case::two_words(shows_what_was_written::<2>)]
 #[case::nine_words(shows_what_was_written::<9>)]
+#[case::sixty_five_words(shows_what_was_written::<65>)]
+#[case::three_hundred_words(shows_what_was_written::<300>)]
 fn a_lock_shows_what_was_written_last(#[case] check: fn()) {
     check();
 }
@@ -66,6 +68,42 @@ fn every_word_is_possible(#[case] word: u64) {
     assert_shows(&lock, [word, 7]);
     lock.write([7, word]);
     assert_shows(&lock, [7, word]);
+}
+
+#[test]
+fn the_seventy_thousandth_write_is_as_the_first() {
+    // More than a number of 16 bits counts.
+    let lock = SeqLock::<2>::new(row(0));
+    for number in 1..70_000 {
+        lock.write(row(number));
+        assert_eq!(
+            lock.try_read(),
+            Some(row(number)),
+            "write {number} is over, nobody else is here, and try_read shows something else or nothing"
+        );
+    }
+    assert_shows(&lock, row(69_999));
+}
+
+#[test]
+fn more_than_a_thousand_locks_at_once_are_not_mixed_up() {
+    let locks: Vec<_> = (0..1_100)
+        .map(|number| SeqLock::<2>::new(row(number)))
+        .collect();
+    for (number, lock) in (0..).zip(&locks) {
+        if number % 3 != 0 {
+            lock.write(row(10_000 + number));
+        }
+    }
+    // A lock may be moved while nobody uses it.
+    for (number, lock) in (0..).zip(locks) {
+        let last = if number % 3 == 0 {
+            number
+        } else {
+            10_000 + number
+        };
+        assert_shows(&lock, row(last));
+    }
 }
 
 #[test]

@@ -68,7 +68,10 @@ fn references_to_a_value_that_must_not_change_threads_stay_on_their_thread() {
 fn a_weak_reference_goes_no_further_than_what_it_can_be_upgraded_to() {
     there_are_references();
     assert!(
-        !implements!(Weak<Cell<u32>>: Send) && !implements!(Weak<Cell<u32>>: Sync),
+        !implements!(Weak<Cell<u32>>: Send)
+            && !implements!(Weak<Cell<u32>>: Sync)
+            && !implements!(Weak<Rc<u32>>: Send)
+            && !implements!(Weak<Rc<u32>>: Sync),
         "safe code can upgrade on another thread: two threads then write to one `Cell` at the same time"
     );
     assert!(
@@ -92,6 +95,23 @@ fn no_reference_to_the_value_outlives_its_owner() {
             "E0597",
             "let arc; { let text = String::new(); arc = Arc::new(text.as_str()); } arc.len();",
             "an `Arc` outlives what its value refers to, and its owner reads freed memory",
+        )
+        .rejects(
+            "E0597",
+            "struct Looks<'a>(&'a str); impl Drop for Looks<'_> { fn drop(&mut self) { self.0.len(); } } \
+             let arc; let text = String::new(); arc = Arc::new(Looks(&text));",
+            "the last owner goes after what its value refers to, and the drop of the value reads freed memory",
+        )
+        .accepts(
+            "struct Looks<'a>(&'a str); impl Drop for Looks<'_> { fn drop(&mut self) { self.0.len(); } } \
+             let text = String::new(); let arc = Arc::new(Looks(&text));",
+            "a value that borrows cannot be shared",
+        )
+        .rejects(
+            "E0597",
+            "fn forever(weak: Weak<&'static str>) -> Option<&'static str> { weak.upgrade().map(|arc| *arc) } \
+             let seen; { let text = String::new(); let arc = Arc::new(&*text); seen = forever(Arc::downgrade(&arc)); } seen;",
+            "the compiler lengthens a lifetime inside the type of a reference: safe code keeps for ever what does not live as long",
         )
         .rejects(
             "E0505",

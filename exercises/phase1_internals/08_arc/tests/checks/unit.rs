@@ -4,6 +4,7 @@
 //! given back, also if the value's drop panics, who is told to be the only one, and what happens when there are too many.
 //! Does not decide anything about two threads: counts in plain integers would pass.
 
+use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
 use std::sync::Mutex;
@@ -83,19 +84,264 @@ fn a_value_of_no_bytes_is_a_value() {
     );
 }
 
+thread_local! {
+    static DROPPED: Cell<usize> = const { Cell::new(0) };
+}
+
+/// A value of some size and alignment, whose drops are counted.
+struct Laid<T>(T);
+
+impl<T> Drop for Laid<T> {
+    fn drop(&mut self) {
+        DROPPED.set(DROPPED.get() + 1);
+    }
+}
+
+fn keeps<T: Clone + PartialEq>(value: T) {
+    const MANY: usize = 5;
+    DROPPED.set(0);
+    let ((), heap) = allocations_in(|| {
+        // Several at once, so that none has a good address by chance only.
+        let arcs: Vec<_> = (0..MANY).map(|_| Arc::new(Laid(value.clone()))).collect();
+        let weaks: Vec<_> = arcs.iter().map(Arc::downgrade).collect();
+        for mut arc in arcs {
+            assert!(
+                std::ptr::from_ref(&arc.0)
+                    .addr()
+                    .is_multiple_of(align_of::<T>()),
+                "a value of type {} lies at an address that is no multiple of {}: whoever uses it has undefined behaviour",
+                std::any::type_name::<T>(),
+                align_of::<T>()
+            );
+            assert!(
+                arc.0 == value,
+                "the value is another one than was given to `new`"
+            );
+            let clone = arc.clone();
+            assert!(
+                Arc::get_mut(&mut arc).is_none() && clone.0 == value,
+                "two owners show one value"
+            );
+        }
+        assert!(
+            weaks.iter().all(|weak| weak.upgrade().is_none()),
+            "the owners are gone"
+        );
+    });
+    assert_eq!(
+        DROPPED.get(),
+        MANY,
+        "{MANY} values of {} bytes had owners and have none: each is dropped once",
+        size_of::<T>()
+    );
+    assert_eq!(
+        heap.live_bytes, 0,
+        "all references are gone, and memory was not given back"
+    );
+}
+
 #[test]
-fn values_keep_their_alignment() {
-    #[derive(Debug, PartialEq)]
+fn values_of_any_size_and_alignment_are_kept() {
+    #[derive(Clone, PartialEq)]
     #[repr(align(64))]
     struct Line(u8);
+    #[derive(Clone, PartialEq)]
+    #[repr(align(4096))]
+    struct Page(u8);
+    #[derive(Clone, PartialEq)]
+    #[repr(align(128))]
+    struct Nothing;
 
-    let arc = Arc::new(Line(1));
+    keeps(());
+    keeps(Nothing);
+    keeps(7_u8);
+    keeps(None::<usize>);
+    keeps([1_u16, 2, 3]);
+    keeps([7_u128; 3]);
+    keeps(Line(7));
+    keeps(Page(7));
+    keeps([7_u8; 20_001]);
+}
+
+#[test]
+fn many_references_are_counted_one_by_one() {
+    // More than a number of 16 bits counts, though a lower limit than this may have been chosen.
+    const MANY: usize = if MAX_REFERENCES < 70_000 {
+        MAX_REFERENCES / 2
+    } else {
+        70_000
+    };
+    let drops = Drops::new();
+    let mut arc = Arc::new(drops.token("the value"));
+    for kind in 0..4 {
+        let weak = Arc::downgrade(&arc);
+        let (mut arcs, mut weaks) = (Vec::new(), Vec::new());
+        for _ in 0..MANY {
+            match kind {
+                0 => arcs.push(arc.clone()),
+                1 => arcs.push(
+                    weak.upgrade()
+                        .expect("an `Arc` is alive, and an upgrade says that the value is gone"),
+                ),
+                2 => weaks.push(Arc::downgrade(&arc)),
+                _ => weaks.push(weak.clone()),
+            }
+        }
+        drop(weak);
+        while !arcs.is_empty() || !weaks.is_empty() {
+            // Asked when many are left, and when one is.
+            if (arcs.len() + weaks.len()) % 4_096 == 1 {
+                assert!(
+                    Arc::get_mut(&mut arc).is_none(),
+                    "get_mut gave out a `&mut` to a value that has {} more `Arc`s and {} `Weak`s",
+                    arcs.len(),
+                    weaks.len()
+                );
+                if !arcs.is_empty() {
+                    arc = Arc::try_unwrap(arc)
+                        .expect_err("the value was moved out, and there are other owners");
+                }
+            }
+            arcs.pop();
+            weaks.pop();
+        }
+        assert_eq!(
+            drops.dropped(),
+            0,
+            "{MANY} references came and went, and the value was dropped under its owner"
+        );
+        assert!(
+            Arc::get_mut(&mut arc).is_some(),
+            "{MANY} references came and went, and get_mut says that there is one left"
+        );
+    }
+    drop(arc);
+    drops.assert_each_dropped_once();
+}
+
+#[test]
+fn calls_that_fail_leave_no_trace_however_often() {
+    const CALLS: usize = 70_000;
+    let drops = Drops::new();
+    let (token, other) = (drops.token("the value"), drops.token("another one"));
+    let ((), heap) = allocations_in(|| {
+        let gone = Arc::downgrade(&Arc::new(other));
+        let mut arc = Arc::new(token);
+        let clone = arc.clone();
+        for _ in 0..CALLS {
+            assert!(gone.upgrade().is_none(), "the value is gone");
+            assert!(
+                Arc::get_mut(&mut arc).is_none(),
+                "get_mut gave out a `&mut` to a value that a clone shows as well"
+            );
+            arc = Arc::try_unwrap(arc)
+                .expect_err("the value was moved out although a clone shows it");
+        }
+        drop(clone);
+        assert!(
+            Arc::get_mut(&mut arc).is_some(),
+            "the clone is gone, yet get_mut says that there is one: a call that failed has counted"
+        );
+    });
+    drops.assert_each_dropped_once();
     assert_eq!(
-        std::ptr::from_ref(&*arc).addr() % 64,
-        0,
-        "a value of alignment 64 lies elsewhere"
+        heap.live_bytes, 0,
+        "calls have failed {CALLS} times, and memory is kept: a program that tries again and again runs out of it"
     );
-    assert_eq!(Arc::try_unwrap(arc).ok(), Some(Line(1)));
+    assert!(
+        heap.allocations <= 2,
+        "two `Arc`s were made, and a call that failed has gone to the allocator"
+    );
+}
+
+#[test]
+fn more_than_a_thousand_values_at_once_are_not_mixed_up() {
+    const VALUES: usize = 1_100;
+    let drops = Drops::new();
+    let arcs: Vec<_> = (0..VALUES)
+        .map(|number| Arc::new(drops.token(number)))
+        .collect();
+    let weaks: Vec<_> = arcs.iter().map(Arc::downgrade).collect();
+    let clones = arcs.clone();
+    for (number, (arc, weak)) in arcs.into_iter().zip(&weaks).enumerate() {
+        drop(arc);
+        assert_eq!(
+            weak.upgrade().map(|arc| **arc),
+            Some(number),
+            "there are {VALUES} values, and a `Weak` of one of them has lost it or shows another one"
+        );
+    }
+    for clone in clones {
+        assert!(
+            Arc::try_unwrap(clone).is_ok(),
+            "the only owner asked for its value"
+        );
+    }
+    assert!(
+        weaks.iter().all(|weak| weak.upgrade().is_none()),
+        "the owners are gone"
+    );
+    drops.assert_each_dropped_once();
+}
+
+#[test]
+fn a_value_may_own_others_of_its_type() {
+    struct Node {
+        next: Option<Arc<Node>>,
+        back: Mutex<Option<Weak<Node>>>,
+        _drops: Token<usize>,
+    }
+
+    let drops = Drops::new();
+    let tokens: Vec<_> = (0..20).map(|number| drops.token(number)).collect();
+    let ((), heap) = allocations_in(move || {
+        let mut list: Option<Arc<Node>> = None;
+        for token in tokens {
+            let node = Arc::new(Node {
+                next: list.take(),
+                back: Mutex::new(None),
+                _drops: token,
+            });
+            if let Some(next) = &node.next {
+                *next.back.lock().unwrap() = Some(Arc::downgrade(&node));
+            }
+            list = Some(node);
+        }
+        // Its drop drops the next one, and so on; each drops a `Weak` of the one before.
+        drop(list);
+    });
+    drops.assert_each_dropped_once();
+    assert!(
+        heap.live_bytes <= 0,
+        "a list is gone, each node owned by the one before it, and memory of its nodes is kept"
+    );
+}
+
+#[test]
+fn a_reference_that_is_dropped_in_a_panic_is_dropped_as_any_other() {
+    for weak_last in [false, true] {
+        let drops = Drops::new();
+        let token = drops.token("the value");
+        let ((), heap) = allocations_in(|| {
+            let arc = Arc::new(token);
+            let (clone, weak) = (arc.clone(), Arc::downgrade(&arc));
+            let panicked = catch_unwind(AssertUnwindSafe(|| {
+                let _weak = (!weak_last).then(|| weak.clone());
+                let _arcs = (arc, clone);
+                std::panic::resume_unwind(Box::new(()));
+            }));
+            assert!(panicked.is_err(), "the owner has panicked");
+            assert!(
+                weak.upgrade().is_none(),
+                "both owners went in a panic, and the value is still there"
+            );
+        });
+        drops.assert_each_dropped_once();
+        assert_eq!(
+            heap.live_bytes, 0,
+            "the owners went in a panic, and the memory is kept"
+        );
+    }
 }
 
 /// Ways for all references to a value to come to their end. At the mark, the last `Arc` goes.
