@@ -9,6 +9,8 @@ use raft_election::{Message, Node, Output, Role, Stable, Term};
 #[derive(Clone)]
 pub struct Raft {
     pub logs: Vec<Vec<Term>>,
+    /// How many elections in a row each node has lost before it is seen.
+    pub lost: usize,
 }
 
 impl Raft {
@@ -16,6 +18,7 @@ impl Raft {
     pub fn new(nodes: usize) -> Self {
         Self {
             logs: vec![Vec::new(); nodes],
+            lost: 0,
         }
     }
 }
@@ -58,8 +61,17 @@ impl Protocol for Raft {
     }
 
     fn start(&self, id: Id, stable: &Stable) -> (Node, Vec<Effect<Message, Stable>>) {
-        let (node, outputs) = Node::start(id, self.logs.len(), &self.logs[id], *stable);
-        (node, effects(outputs))
+        let (mut node, outputs) = Node::start(id, self.logs.len(), &self.logs[id], *stable);
+        let mut effects = effects(outputs);
+        for _ in 0..self.lost {
+            let outputs = node.step(raft_election::Input::Timeout);
+            effects = self::effects(outputs);
+        }
+        if self.lost > 0 {
+            // Nobody has heard of these elections.
+            effects.retain(|effect| !matches!(effect, Effect::Send { .. }));
+        }
+        (node, effects)
     }
 
     fn step(&self, node: &mut Node, input: Input<Message>) -> Vec<Effect<Message, Stable>> {

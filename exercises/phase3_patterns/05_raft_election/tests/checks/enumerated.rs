@@ -75,6 +75,7 @@ mod a_leader_knows_what_a_majority_knows {
     fn check(logs: [&[Term]; 3], complete: [bool; 3]) {
         walk(Raft {
             logs: logs.map(<[Term]>::to_vec).into(),
+            lost: 0,
         })
         .timeouts(2)
         .without("heartbeats", is_heartbeat)

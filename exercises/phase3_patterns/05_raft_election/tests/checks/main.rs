@@ -4,5 +4,6 @@ mod cluster;
 
 mod enumerated;
 mod property;
+mod rules;
 mod sim;
 mod unit;

@@ -61,6 +61,23 @@ fn a_leader_is_found_and_stays_after_the_last_fault(#[case] nodes: usize) {
         ));
 }
 
+/// A network was cut in pieces for long, and every node has lost 300 elections in a row.
+#[rstest]
+#[case::three(3)]
+#[case::five(5)]
+fn a_leader_is_found_and_stays_after_many_lost_elections(#[case] nodes: usize) {
+    Sim::new(Raft {
+        lost: 300,
+        ..Raft::new(nodes)
+    })
+    .seeds(20)
+    .until(PATIENCE + PEACE)
+    .run(OneLeaderInTheEnd::new(
+        PATIENCE,
+        "Every node has lost 300 elections in a row, and nothing goes wrong any more",
+    ));
+}
+
 /// Whichever node leads is alone for two seconds, the others elect another one, and then it hears of that.
 #[rstest]
 #[case::three(3)]
