@@ -7,7 +7,8 @@
 //! Does not decide what more than three tasks, or longer streams, can do to each other.
 
 use std::pin::pin;
-use std::task::{Poll, Waker};
+use std::sync::Arc;
+use std::task::{Poll, Wake, Waker};
 
 use async_channel::{Receiver, SendError, Sender, channel};
 use kata::cell::UnsafeCell;
@@ -427,6 +428,41 @@ fn every_call_meets_the_receivers_end() {
             );
             drop(sender);
             drops.assert_each_dropped_once();
+        });
+    }
+}
+
+/// A waker that does nothing. The number of its owners tells whether somebody holds it.
+struct Idle;
+
+impl Wake for Idle {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[test]
+fn a_recv_that_gives_up_leaves_no_waker_beside_another_call() {
+    for call in CALLS {
+        explore(3, move || {
+            let (sender, mut receiver) = channel(1);
+            let owner = Arc::new(Idle);
+            let sending = {
+                let sender = sender.clone();
+                thread::spawn(move || call.make(&sender, 1))
+            };
+            {
+                let mut recv = pin!(receiver.recv());
+                let received = poll_once(recv.as_mut(), &Waker::from(owner.clone()));
+                drop(received);
+                note("drops the future");
+            }
+            sending.join().unwrap();
+            assert_eq!(
+                Arc::strong_count(&owner),
+                1,
+                "{call:?} met a recv that gave up, and the channel keeps its waker: the memory of that task stays, and all \
+                 that it owns"
+            );
+            drop(sender);
         });
     }
 }

@@ -798,19 +798,23 @@ fn values_may_be_of_any_size() {
     );
     assert_eq!(rest(&mut receiver), [(); 3]);
 
-    #[repr(align(128))]
+    #[repr(align(4096))]
     #[derive(Debug, PartialEq)]
     struct Page([usize; 512]);
     let (sender, mut receiver) = channel(3);
     for number in 0..3 {
         assert_eq!(sender.try_send(Page([number; 512])), Ok(()));
     }
-    for number in 0..3 {
+    let mut send = waiting(sender.send(Page([3; 512])), FULL);
+    assert_eq!(receiver.try_recv(), Ok(Page([0; 512])));
+    assert_eq!(send.run(), Poll::Ready(Ok(())), "its turn has come");
+    for number in 1..4 {
         assert_eq!(receiver.try_recv(), Ok(Page([number; 512])));
     }
 }
 
-const MANY: usize = 20;
+/// More than fit into a table of 1,024.
+const MANY: usize = 1_100;
 
 #[test]
 fn many_may_wait() {
@@ -828,16 +832,24 @@ fn many_may_wait() {
         assert!(send.is_woken(), "{NOT_WOKEN}");
         assert_eq!(send.run(), Poll::Ready(Ok(())), "its turn has come");
     }
-    let mut sends: Vec<_> = (0..MANY)
-        .map(|value| waiting(sender.send(value), FULL))
-        .collect();
-    receiver.close();
-    for (value, send) in sends.iter_mut().enumerate() {
-        assert!(
-            send.is_woken(),
-            "{MANY} tasks wait when the channel is closed, and number {value} is not told"
-        );
-        assert_eq!(send.run(), Poll::Ready(Err(SendError(value))));
+    drop(receiver);
+    for closes in [true, false] {
+        let (sender, mut receiver) = full(1);
+        let mut sends: Vec<_> = (0..MANY)
+            .map(|value| waiting(sender.send(value), FULL))
+            .collect();
+        if closes {
+            receiver.close();
+        } else {
+            drop(receiver);
+        }
+        for (value, send) in sends.iter_mut().enumerate() {
+            assert!(
+                send.is_woken(),
+                "{MANY} tasks wait when the channel is closed or its receiver goes, and number {value} is not told"
+            );
+            assert_eq!(send.run(), Poll::Ready(Err(SendError(value))));
+        }
     }
 }
 
@@ -1093,4 +1105,81 @@ fn a_value_that_panics_when_it_is_dropped_breaks_nothing() {
     still("a channel without a receiver is not closed", || {
         matches!(sender.try_send(Bad(false)), Err(TrySendError::Closed(_)))
     });
+}
+
+/// A task that panics, with what it owns.
+fn panic_with<T>(owned: T) {
+    survive(|| {
+        let _owned = owned;
+        resume_unwind(Box::new("a task panics"));
+    });
+}
+
+#[test]
+fn a_task_that_panics_takes_nothing_with_it() {
+    let (sender, mut receiver) = channel(1);
+    let permit = at_once(sender.reserve(), "a place is free").expect("the channel is open");
+    panic_with(permit);
+    still("the place of its permit is lost", || room(&sender) == 1);
+    rest(&mut receiver);
+
+    let (sender, mut receiver) = full(1);
+    let send = waiting(sender.send(1), FULL);
+    let mut next = waiting(sender.send(2), FULL);
+    panic_with(send);
+    still(
+        "its turn is lost with its send, and nobody is served",
+        || receiver.try_recv() == Ok(0) && next.is_woken() && next.run() == Poll::Ready(Ok(())),
+    );
+    drop(next);
+    rest(&mut receiver);
+    let woken = {
+        assert_eq!(sender.try_send(3), Ok(()), "there is a place");
+        let woken = waiting(sender.send(4), FULL);
+        assert_eq!(receiver.try_recv(), Ok(3));
+        woken
+    };
+    panic_with(woken);
+    still("the place that it was handed is lost with its send", || {
+        rest(&mut receiver);
+        room(&sender) == 1
+    });
+    rest(&mut receiver);
+
+    let owner = Arc::new(Idle);
+    let mut recv = Box::pin(receiver.recv());
+    assert!(poll_idle(recv.as_mut(), &owner).is_pending(), "{EMPTY}");
+    panic_with(recv);
+    still("the channel keeps the waker of its recv", || {
+        Arc::strong_count(&owner) == 1
+    });
+
+    let mut recv = waiting(receiver.recv(), EMPTY);
+    panic_with(sender);
+    still("the receiver waits for a sender that is gone", || {
+        recv.is_woken() && recv.run() == Poll::Ready(None)
+    });
+    drop(recv);
+
+    let (sender, receiver) = full(1);
+    let mut send = waiting(sender.send(1), FULL);
+    panic_with(receiver);
+    still("the senders wait for a receiver that is gone", || {
+        send.is_woken() && matches!(send.run(), Poll::Ready(Err(SendError(1))))
+    });
+}
+
+#[test]
+fn a_recv_that_was_forgotten_does_not_keep_the_next_from_waiting() {
+    let (sender, mut receiver) = channel(1);
+    // On the heap, where it may be forgotten: nothing borrows from it.
+    let forgotten = waiting(receiver.recv(), EMPTY);
+    std::mem::forget(forgotten);
+    let mut recv = waiting(receiver.recv(), EMPTY);
+    assert_eq!(sender.try_send(1), Ok(()), "there is a place");
+    assert!(
+        recv.is_woken(),
+        "a recv was forgotten while it waited, as in a task that was leaked, and the next one is not woken: {NOT_WOKEN}"
+    );
+    assert_eq!(recv.run(), Poll::Ready(Some(1)));
 }
