@@ -568,7 +568,7 @@ fn a_node_keeps_to_the_rules_in_clusters_of_any_size(
     if round == 0 {
         node.lead();
     }
-    let (term, other) = (node.term, [1, 3][usize::from(round % 2 == 0)]);
+    let (term, other) = (node.term, [1, 3][usize::from(round.is_multiple_of(2))]);
     node.receive(other, Message::HeartbeatReply { term });
     node.receive(2, Message::HeartbeatReply { term });
     node.timeout();

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use kata::check::Folder;
-use map_reduce::protocol::{Report, Task};
+use map_reduce::protocol::{Connection, Report, Task};
 use map_reduce::{Coordinator, Job, partition};
 
 use super::apps::{InvertedIndex, WordCount};
@@ -44,6 +44,33 @@ fn partition_spreads_keys() {
     assert!(
         counts.iter().all(|count| (250..1_000).contains(count)),
         "of 4,000 keys 500 should go to each of 8 partitions, roughly: {counts:?}"
+    );
+}
+
+/// Keys that differ in their first or last letters only, and more partitions than eight or sixteen bits tell apart.
+#[test]
+fn partition_spreads_keys_over_many_partitions() {
+    let long = "long ".repeat(50);
+    for (number, key) in [
+        (0, &|number| format!("key {number}")),
+        (1, &|number| format!("{long}{number}")),
+        (2, &|number| format!("{number}{long}")),
+    ] as [(usize, &dyn Fn(usize) -> String); 3]
+    {
+        let used: BTreeSet<usize> = (0..10_000).map(|n| partition(&key(n), 1_000)).collect();
+        assert!(
+            used.len() > 950,
+            "10,000 keys of kind {number} go to {} of 1,000 partitions: the others have nothing to do",
+            used.len()
+        );
+    }
+    let used: BTreeSet<usize> = (0..200_000)
+        .map(|number| partition(&format!("key {number}"), 1_000_000))
+        .collect();
+    assert!(
+        used.len() > 150_000,
+        "200,000 keys go to {} of 1,000,000 partitions: the others have nothing to do",
+        used.len()
     );
 }
 
@@ -247,24 +274,152 @@ fn a_copy_is_handed_out_as_quickly_as_a_fresh_task() {
 
 #[test]
 fn a_job_may_have_many_tasks() {
+    for (maps, partitions) in [(14, 140), (300, 2)] {
+        does_many_tasks(maps, partitions);
+    }
+}
+
+fn does_many_tasks(maps: usize, partitions: usize) {
     let folder = Folder::new();
-    let job = idle_job(folder.path(), 14, 140);
+    let job = idle_job(folder.path(), maps, partitions);
     let running = Running::start(&job);
     let mut worker = running.worker();
     let mut task = worker.ask();
+    let mut answers = 0;
     let mut outputs = BTreeSet::new();
     loop {
         if let Task::Reduce { files, output, .. } = &task {
-            assert_eq!(files.len(), 14, "a reduce reads a file of each map");
+            assert_eq!(files.len(), maps, "a reduce reads a file of each map");
             outputs.insert(output.clone());
         }
+        answers += 1;
+        assert!(
+            answers <= maps + partitions,
+            "a single worker reports each task as it gets it, and of {maps} maps and {partitions} reduces it gets one again"
+        );
         match worker.finish(&task) {
             Some(next) => task = next,
             None => break,
         }
     }
     running.end();
-    assert_eq!(outputs, (0..140).map(|part| job.part(part)).collect());
+    assert_eq!(
+        outputs,
+        (0..partitions).map(|part| job.part(part)).collect()
+    );
+}
+
+/// A worker that is busy keeps its connection: however many there are, the next one is answered at once.
+#[test]
+fn many_workers_are_answered() {
+    const WORKERS: usize = 150;
+    let folder = Folder::new();
+    let running = Running::start(&idle_job(folder.path(), WORKERS, 1));
+    let mut busy = Vec::new();
+    let mut begun = BTreeSet::new();
+    for _ in 0..WORKERS {
+        let mut worker = running.worker();
+        begun.insert(map(&worker.ask()));
+        busy.push(worker);
+    }
+    assert_eq!(
+        begun,
+        set(0..WORKERS),
+        "as many workers as maps, and each has begun another one"
+    );
+    let mut healthy = running.worker();
+    let mut task = healthy.ask();
+    while let Some(next) = healthy.finish(&task) {
+        task = next;
+    }
+    running.end();
+    for worker in busy {
+        worker.assert_closed();
+    }
+}
+
+#[test]
+fn two_jobs_at_once_are_two() {
+    let folders = [Folder::new(), Folder::new()];
+    let small = Running::start(&idle_job(folders[0].path(), 1, 1));
+    let job = idle_job(folders[1].path(), 3, 2);
+    let large = Running::start(&job);
+    let mut of_large = large.worker();
+    let mut task = of_large.ask();
+    let mut of_small = small.worker();
+    let first = of_small.ask();
+    let second = of_small.finish_and_go_on(&first);
+    assert_eq!((map(&first), reduce(&second)), (0, 0));
+    assert_eq!(of_small.finish(&second), None, "one job is done");
+    small.end();
+    let mut late = large.worker();
+    assert_ne!(
+        map(&late.ask()),
+        map(&task),
+        "the other job goes on as if it were alone"
+    );
+    let mut seen = Vec::new();
+    loop {
+        seen.push(task.clone());
+        match of_large.finish(&task) {
+            Some(next) => task = next,
+            None => break,
+        }
+    }
+    large.end();
+    assert_eq!(seen.len(), 5, "three maps and two reduces: {seen:?}");
+    assert!(output(&job).is_empty());
+}
+
+#[test]
+fn folders_are_made_if_they_can_be() {
+    let folder = Folder::new();
+    let mut job = idle_job(folder.path(), 0, 1);
+    job.output = folder.path().join("far/away/output");
+    job.scratch = folder.path().join("far/away/scratch");
+    for _ in 0..2 {
+        // The second time they are there.
+        let running = Running::start(&job);
+        let mut worker = running.worker();
+        let task = worker.ask();
+        assert_eq!(worker.finish(&task), None, "everything is done");
+        running.end();
+    }
+    let file = folder.path().join("file");
+    fs::write(&file, "").expect("a file can be written");
+    for (output, scratch) in [(&file, &job.scratch), (&job.output, &file)] {
+        let job = Job {
+            output: output.clone(),
+            scratch: scratch.clone(),
+            ..job.clone()
+        };
+        let coordinator = Coordinator::bind("127.0.0.1:0").expect("a port on loopback");
+        let address = coordinator.address();
+        let thread = std::thread::spawn(move || coordinator.run(&job));
+        // Should it hand out tasks all the same, this one makes an end of it.
+        if let Ok(stream) = TcpStream::connect(address) {
+            let mut worker = Connection::new(stream);
+            let _ = worker.send(&Report::Ready);
+            if let Ok(Some(_)) = worker.receive::<Task>() {
+                let _ = worker.send(&Report::Reduced { task: 0 });
+                let _ = worker.receive::<Task>();
+            }
+        }
+        let outcome = thread.join().expect("an error is no panic");
+        assert!(
+            outcome.is_err(),
+            "a folder cannot be made, since a file lies there, and `run` does not say so"
+        );
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_is_an_error() {
+    let first = Coordinator::bind("127.0.0.1:0").expect("a port on loopback");
+    assert!(
+        Coordinator::bind(first.address()).is_err(),
+        "somebody listens at this port, and its second owner is not told: no worker will ever come"
+    );
 }
 
 #[test]
