@@ -6,13 +6,14 @@
 //! Does not decide how many nanoseconds a lock takes, whether two of its words share a cache line, or whether a waiter
 //! ever yields to the operating system: here `spin_loop` and `yield_now` are the same.
 
-use kata::check::{Randomized, misses, rmw_count};
+use kata::check::{Body, Randomized, misses, rmw_count, stands_still};
 use kata::sync::Arc;
 use kata::thread;
 
 use super::lock::{Lock, for_both};
 
 for_both! {
+    attempt_beside_a_stopped_thread: ticket_try_lock_never_waits, mcs_try_lock_never_waits;
     waiting_without_writing: ticket_waiter_only_looks, mcs_waiter_only_looks;
 }
 
@@ -42,6 +43,18 @@ fn waiting_without_writing<L: Lock<usize>>() {
                  cache line away from all others: the lock becomes slower with every thread that waits for it"
             );
         }
+    });
+}
+
+fn attempt_beside_a_stopped_thread<L: Lock<usize>>() {
+    /// Steps of an attempt that succeeds, and of giving back what it has got.
+    const MOST: usize = 60;
+    stands_still(MOST, || {
+        let lock = Arc::new(L::new(0));
+        let stopped = lock.clone();
+        let owner: Body = Box::new(move || *stopped.lock() += 1);
+        let asks: Body = Box::new(move || drop(lock.try_lock()));
+        [owner, asks]
     });
 }
 

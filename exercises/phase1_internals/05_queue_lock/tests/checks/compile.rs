@@ -128,6 +128,23 @@ macro_rules! lifetimes {
                     ),
                     "a reference outlives its guard: two threads use the value at once",
                 )
+                .accepts(
+                    concat!(
+                        "let text = String::new(); let lock = ", $Lock, "::new(Vec::new()); \
+                         std::thread::scope(|scope| { scope.spawn(|| lock.lock().push(&text)); }); lock.lock().clear();"
+                    ),
+                    "a lock around what borrows cannot be shared by scoped threads",
+                )
+                .rejects(
+                    "E0597",
+                    concat!(
+                        "struct Last<'a>(&'a String); \
+                         impl Drop for Last<'_> { fn drop(&mut self) { println!(\"{}\", self.0); } } \
+                         let lock = ", $Lock, "::new(None); let text = String::new(); *lock.lock() = Some(Last(&text));"
+                    ),
+                    "the compiler does not know that the lock drops its value: the value's own drop reads a local variable that \
+                     is gone",
+                )
                 .run();
         }
     };

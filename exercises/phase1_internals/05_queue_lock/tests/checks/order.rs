@@ -21,6 +21,8 @@ type Visits = Vec<usize>;
 
 for_both! {
     in_the_order_of_arrival: ticket_lock_serves_in_the_order_of_arrival, mcs_lock_serves_in_the_order_of_arrival;
+    in_a_long_queue: ticket_lock_serves_forty_in_the_order_of_arrival, mcs_lock_serves_forty_in_the_order_of_arrival;
+    held_for_long: ticket_lock_may_be_held_for_long, mcs_lock_may_be_held_for_long;
     the_last_owner_comes_last: ticket_lock_makes_its_last_owner_queue_again, mcs_lock_makes_its_last_owner_queue_again;
     an_attempt_overtakes_nobody: ticket_try_lock_overtakes_nobody, mcs_try_lock_overtakes_nobody;
 }
@@ -55,19 +57,46 @@ fn leave(waiters: Vec<JoinHandle<()>>) {
 }
 
 fn in_the_order_of_arrival<L: Lock<Visits>>() {
-    explore(|| {
+    explore(come_and_be_served::<L, WAITERS>);
+}
+
+fn in_a_long_queue<L: Lock<Visits>>() {
+    let exploration = Randomized::new().schedules(3).steps(400_000);
+    exploration.run(come_and_be_served::<L, 40>);
+}
+
+fn come_and_be_served<L: Lock<Visits>, const MANY: usize>() {
+    let lock = Arc::new(L::new(Vec::new()));
+    let guard = lock.lock();
+    let waiters = arrive(&lock, 0..MANY);
+    drop(guard);
+    leave(waiters);
+    let visits = lock.lock();
+    assert!(
+        visits.iter().copied().eq(0..MANY),
+        "{MANY} threads came in the order of their numbers and were let in as {:?}: somebody was overtaken, and under load there \
+         is no end to how often",
+        *visits
+    );
+}
+
+fn held_for_long<L: Lock<Visits>>() {
+    /// In case somebody loses patience.
+    const TURNS: usize = 3_000;
+    Randomized::new().schedules(3).steps(400_000).run(|| {
         let lock = Arc::new(L::new(Vec::new()));
         let guard = lock.lock();
-        let waiters = arrive(&lock, 0..WAITERS);
+        let waiters = arrive(&lock, 0..2);
+        for _ in 0..TURNS {
+            thread::yield_now();
+        }
+        assert!(
+            guard.is_empty(),
+            "the owner has held the lock for {TURNS} steps, and somebody who waited is inside beside it"
+        );
         drop(guard);
         leave(waiters);
-        let visits = lock.lock();
-        assert!(
-            visits.is_sorted(),
-            "{WAITERS} threads came in the order of their numbers and were let in as {:?}: somebody was overtaken, and under \
-             load there is no end to how often",
-            *visits
-        );
+        assert_eq!(*lock.lock(), [0, 1], "two threads have waited for long");
     });
 }
 

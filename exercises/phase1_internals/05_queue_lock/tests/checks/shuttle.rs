@@ -5,6 +5,7 @@
 
 use kata::check::Randomized;
 use kata::sync::Arc;
+use kata::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use kata::thread;
 
 use super::lock::{Lock, for_both};
@@ -14,6 +15,7 @@ const UPDATES: usize = 3;
 
 for_both! {
     lock_again_and_again: ticket_lock_loses_no_update, mcs_lock_loses_no_update;
+    hundreds_wait: ticket_lock_lets_in_one_of_257, mcs_lock_lets_in_one_of_257;
     try_lock_again_and_again: ticket_try_lock_loses_no_update, mcs_try_lock_loses_no_update;
 }
 
@@ -42,6 +44,46 @@ fn lock_again_and_again<L: Lock<usize>>() {
             *lock.lock(),
             THREADS * UPDATES,
             "two threads held the lock at once and one overwrote what the other had counted"
+        );
+    });
+}
+
+fn hundreds_wait<L: Lock<usize>>() {
+    /// One has the lock, and 256 wait, which is nobody to a number of eight bits, and too many for a table of 256.
+    const MANY: usize = 257;
+    Randomized::new().schedules(1).steps(2_000_000).run(|| {
+        let lock = Arc::new(L::new(0));
+        let come = Arc::new(AtomicUsize::new(1));
+        let guard = lock.lock();
+        let waiters: Vec<_> = (1..MANY)
+            .map(|_| {
+                let (lock, come) = (lock.clone(), come.clone());
+                thread::spawn(move || {
+                    come.fetch_add(1, Relaxed);
+                    add_one_slowly(&mut lock.lock());
+                })
+            })
+            .collect();
+        // Until all have come, and a while longer, so that they wait.
+        while come.load(Relaxed) < MANY {
+            thread::yield_now();
+        }
+        for _ in 0..MANY / 2 {
+            thread::yield_now();
+        }
+        assert_eq!(*guard, 0, "of {MANY} threads that want in, two are");
+        assert!(
+            lock.try_lock().is_none(),
+            "the lock is held, {MANY} threads want in, and try_lock takes it"
+        );
+        drop(guard);
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
+        assert_eq!(
+            *lock.lock(),
+            MANY - 1,
+            "of {MANY} threads two held the lock at once and one overwrote what the other had counted"
         );
     });
 }

@@ -9,6 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use kata::check::{Drops, Token, allocations_in};
 
+use queue_lock::{McsLock, TicketLock};
+
 use super::lock::{Lock, for_both};
 
 for_both! {
@@ -19,6 +21,7 @@ for_both! {
     end_of_a_guard: the_end_of_a_guard_unlocks_a_ticket_lock, the_end_of_a_guard_unlocks_an_mcs_lock;
     forgotten_guard: a_forgotten_guard_keeps_a_ticket_lock_taken, a_forgotten_guard_keeps_an_mcs_lock_taken;
     two_locks: two_ticket_locks_may_be_held_at_once, two_mcs_locks_may_be_held_at_once;
+    many_at_once: forty_ticket_locks_may_be_held_at_once, forty_mcs_locks_may_be_held_at_once;
     many_times: a_ticket_lock_may_be_taken_a_hundred_thousand_times, an_mcs_lock_may_be_taken_a_hundred_thousand_times;
     drops: a_ticket_lock_drops_every_value_once, an_mcs_lock_drops_every_value_once;
     memory: a_ticket_lock_gives_its_memory_back, an_mcs_lock_gives_its_memory_back;
@@ -122,6 +125,66 @@ fn two_locks<L: Lock<u32>>() {
         "its guard is gone, yet the lock is still taken"
     );
 }
+
+fn many_at_once<L: Lock<u32>>() {
+    /// More than a thread has places ready, in case it has some.
+    const LOCKS: usize = 40;
+    for first_is_dropped_first in [true, false] {
+        let locks: Vec<L> = (0..).map(L::new).take(LOCKS).collect();
+        let mut guards: Vec<_> = locks.iter().map(Lock::lock).collect();
+        for (number, (lock, guard)) in locks.iter().zip(&mut guards).enumerate() {
+            assert!(
+                lock.try_lock().is_none(),
+                "lock {number} of {LOCKS} that are held is free"
+            );
+            **guard += 1;
+        }
+        for held in (0..LOCKS).rev() {
+            let at = if first_is_dropped_first { 0 } else { held };
+            drop(guards.remove(at));
+        }
+        for (lock, number) in locks.iter().zip(1..) {
+            let value = lock.try_lock().map(|guard| *guard);
+            assert_eq!(
+                value,
+                Some(number),
+                "a thread has held {LOCKS} locks at once and given all of them back, and one of them is taken or holds another \
+                 one's value"
+            );
+        }
+    }
+}
+
+macro_rules! layouts {
+    ($Lock:ident: $test:ident) => {
+        #[test]
+        fn $test() {
+            #[derive(Clone, Copy)]
+            #[repr(align(4096))]
+            struct Page(u8);
+            let (nothing, page) = ($Lock::new(()), $Lock::new(Page(7)));
+            let (nothing_held, mut page_held) = (nothing.lock(), page.lock());
+            assert!(
+                nothing.try_lock().is_none(),
+                "a lock around a value of no bytes is taken and can be taken again: whoever needs a lock and no value has none"
+            );
+            assert!(
+                std::ptr::from_ref(&*page_held).addr() % 4096 == 0 && page_held.0 == 7,
+                "a value that must lie at the beginning of a page lies elsewhere, or is another one"
+            );
+            *page_held = Page(8);
+            drop((nothing_held, page_held));
+            assert!(nothing.try_lock().is_some(), "{FREE}");
+            assert_eq!(page.lock().0, 8, "an owner's write was lost");
+            let big = $Lock::new([7_u64; 5_000]);
+            big.lock()[4_999] = 8;
+            assert_eq!(big.lock().iter().sum::<u64>(), 7 * 4_999 + 8, "a large value has changed");
+        }
+    };
+}
+
+layouts! { TicketLock: a_ticket_lock_keeps_values_of_any_layout }
+layouts! { McsLock: an_mcs_lock_keeps_values_of_any_layout }
 
 fn many_times<L: Lock<u32>>() {
     let lock = L::new(0);
