@@ -193,7 +193,7 @@ fn condvar_notify_all_is_not_lost() {
 
 #[test]
 fn condvar_wait_while_returns_only_when_the_condition_is_false() {
-    Exhaustive::new().preemptions(2).executions(600).run(|| {
+    Exhaustive::new().preemptions(2).executions(300).run(|| {
         let basket = Arc::new((Mutex::new(0_u32), Condvar::new()));
         let consumer = start(&basket, |(items, filled)| {
             let mut items = filled.wait_while(items.lock(), |items| *items == 0);

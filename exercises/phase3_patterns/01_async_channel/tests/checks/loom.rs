@@ -38,11 +38,11 @@ impl Letter {
     }
 }
 
-/// Explores all executions; where there are too many, three hundred with at most `preemptions` preemptions.
+/// Explores all executions; where there are too many, two hundred with at most `preemptions` preemptions.
 fn explore(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     Exhaustive::new()
         .preemptions(preemptions)
-        .executions(300)
+        .executions(200)
         .run(model);
 }
 
