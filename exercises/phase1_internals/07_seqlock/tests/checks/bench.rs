@@ -4,7 +4,7 @@
 //! properties of the steps that are taken, the same on every machine.
 //! Does not decide how many nanoseconds a read takes. A step is an operation on something from `kata`.
 
-use kata::check::{Body, Randomized, non_blocking, rmw_count};
+use kata::check::{Body, Randomized, non_blocking, rmw_count, stands_still};
 use kata::sync::Arc;
 use kata::thread;
 use seqlock::SeqLock;
@@ -60,6 +60,27 @@ fn a_read_that_fails_again_and_again_goes_on_as_it_began() {
             "a read that had no luck for a long time made that many read-modify-writes, as for a lock: from then on a \
              reader without a processor holds the writer up, just when there is most to write"
         );
+    });
+}
+
+#[test]
+fn a_read_that_stands_still_is_told_of_however_many_writes() {
+    /// After so many a sequence of eight bits is what it was before, and one of twelve.
+    const WRITES: u64 = 1 << 11;
+    stands_still(usize::MAX, || {
+        let lock = Arc::new(SeqLock::new([0; 2]));
+        let read = lock.clone();
+        let reader: Body = Box::new(move || {
+            let [one, other] = read.read();
+            assert_eq!(
+                one, other,
+                "the system took the processor away from a reader for {WRITES} writes, and it returned two words that were never \
+                 written together: the sequence was what it had been before"
+            );
+        });
+        let writer: Body =
+            Box::new(move || (1..=WRITES).for_each(|number| lock.write([number; 2])));
+        [reader, writer]
     });
 }
 
