@@ -28,7 +28,7 @@ fn a_stack_of_sendable_values_can_be_shared() {
         "no two threads can use a stack of plain numbers: it is good for nothing"
     );
     assert!(
-        implements!(Stack<Cell<u32>>: Sync),
+        implements!(Stack<Cell<u32>>: Sync) && implements!(Stack<Cell<u32>>: Send),
         "a `Cell` may move from thread to thread, and the stack never shows one value to two of them: asking for \
          `T: Sync` turns away what is right"
     );
@@ -53,7 +53,8 @@ fn a_stack_of_values_bound_to_their_thread_stays_there() {
 fn a_shared_stack_moves_its_values() {
     there_is_a_stack();
     assert!(
-        !implements!(Stack<MutexGuard<'static, ()>>: Sync),
+        !implements!(Stack<MutexGuard<'static, ()>>: Sync)
+            && !implements!(Stack<MutexGuard<'static, ()>>: Send),
         "a `MutexGuard` may be shared but must be dropped by the thread that locked; safe code can push it on that thread \
          and pop it on another"
     );
@@ -74,6 +75,13 @@ fn a_stack_keeps_no_reference_to_what_is_gone() {
              let stack = Stack::new(); { let text = String::new(); fill(&stack, &text); } stack.pop();",
             "the compiler shortens a lifetime inside the stack's type: safe code pushes a reference to a local variable, and whoever \
              pops it reads freed memory. Values go in through a `&Stack<T>`, so it must not be covariant in `T`",
+        )
+        .rejects(
+            "E0597",
+            "struct Last<'a>(&'a String); impl Drop for Last<'_> { fn drop(&mut self) { self.0.len(); } } \
+             let stack = Stack::new(); let text = String::new(); stack.push(Last(&text));",
+            "the stack drops values that are left, and they look at what they borrow: here it was freed before. The compiler \
+             must know that dropping a `Stack<T>` drops `T`s",
         )
         .rejects(
             "E0382",

@@ -131,6 +131,44 @@ fn who_tries_again_sees_what_the_pusher_wrote() {
 }
 
 #[test]
+fn who_tries_again_and_again_sees_what_the_pusher_wrote() {
+    // A push may come in before each of the pop's first three exchanges.
+    let shelf = Shelf::new();
+    explore_within(6, move || {
+        let stack = shared(shelf, 1);
+        let pushes_three: Script = |stack, shelf| {
+            for id in 2..=4 {
+                stack.push(shelf.pack(id));
+            }
+            vec![]
+        };
+        let [_, popped] = race(&stack, shelf, [pushes_three, pops_once]);
+        settle(shelf, stack, 4, popped);
+    });
+}
+
+#[test]
+fn who_pops_what_was_pushed_after_lost_attempts_sees_it() {
+    // The first three exchanges of the one push may fail, because the other thread was quicker.
+    let shelf = Shelf::new();
+    explore_within(6, move || {
+        let stack = shared(shelf, 0);
+        let pushes_one: Script = |stack, shelf| {
+            stack.push(shelf.pack(4));
+            vec![]
+        };
+        let pushes_three_and_pops: Script = |stack, shelf| {
+            for id in 1..=3 {
+                stack.push(shelf.pack(id));
+            }
+            pops_once(stack, shelf)
+        };
+        let [_, popped] = race(&stack, shelf, [pushes_one, pushes_three_and_pops]);
+        settle(shelf, stack, 4, popped);
+    });
+}
+
+#[test]
 fn who_pops_an_uncovered_value_sees_what_its_pusher_wrote() {
     // Value 1 comes to the top twice: by its push, and when another thread pops value 2.
     let shelf = Shelf::new();

@@ -8,7 +8,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use kata::check::{Body, non_blocking, outpaced};
+use kata::check::{Body, assert_conserved, non_blocking, outpaced};
 use kata::sync::Arc;
 use kata::thread;
 use treiber_stack::Stack;
@@ -58,15 +58,36 @@ fn nobody_waits_whatever_the_others_are_at() {
     });
 }
 
-/// A thread that puts a new value on top sixty times.
+/// What the busy threads push.
+const BUSY: std::ops::Range<u32> = 100..400;
+
+/// A thread that puts a new value on top three hundred times.
 fn busy(stack: &Arc<Stack<u32>>, done: &std::sync::Arc<AtomicBool>) -> Body {
     let (stack, done) = (stack.clone(), done.clone());
     Box::new(move || {
-        for value in 100..160 {
+        for value in BUSY {
             stack.push(value);
         }
         done.store(true, Relaxed);
     })
+}
+
+/// Asserts, once the busy thread is done, that its values and `others` are all there is, and that its own are in order.
+fn settle(stack: &Stack<u32>, done: &AtomicBool, popped: Option<u32>, others: &[u32]) {
+    while !done.load(Relaxed) {
+        thread::yield_now();
+    }
+    let left: Vec<_> = std::iter::from_fn(|| stack.pop()).take(1_000).collect();
+    assert!(
+        left.iter()
+            .filter(|value| BUSY.contains(value))
+            .is_sorted_by(|above, below| above > below),
+        "one thread pushed ever larger values, and out came {left:?}: not last in, first out"
+    );
+    assert_conserved(
+        others.iter().copied().chain(BUSY),
+        left.into_iter().chain(popped),
+    );
 }
 
 #[test]
@@ -76,13 +97,17 @@ fn a_pop_that_loses_every_race_still_finds_a_value() {
         for value in 0..3 {
             stack.push(value);
         }
-        let others = busy(&stack, &Default::default());
+        // Of `std`, so that the end of the other thread is no step of the schedule.
+        let done = std::sync::Arc::default();
+        let others = busy(&stack, &done);
         let pop: Body = Box::new(move || {
+            let popped = stack.pop();
             assert!(
-                stack.pop().is_some(),
+                popped.is_some(),
                 "pop says that the stack is empty, yet it never was: its caller goes home with work left, and only when there is \
                  much of it"
             );
+            settle(&stack, &done, popped, &[0, 1, 2]);
         });
         [pop, others]
     });
@@ -93,25 +118,11 @@ fn a_push_that_loses_every_race_is_not_lost() {
     outpaced(usize::MAX, || {
         let stack = Arc::new(Stack::new());
         stack.push(0);
-        // Of `std`, so that the end of the other thread is no step of the schedule.
         let done = std::sync::Arc::default();
         let others = busy(&stack, &done);
         let push: Body = Box::new(move || {
             stack.push(1);
-            while !done.load(Relaxed) {
-                thread::yield_now();
-            }
-            let mut popped = Vec::new();
-            while let Some(value) = stack.pop() {
-                popped.push(value);
-                if popped.len() > 100 {
-                    break;
-                }
-            }
-            assert!(
-                popped.contains(&1),
-                "a value was pushed beside a busy thread, and is not in the stack afterwards"
-            );
+            settle(&stack, &done, None, &[0, 1]);
         });
         [push, others]
     });

@@ -6,7 +6,7 @@
 
 use std::iter;
 
-use kata::check::{Randomized, assert_conserved};
+use kata::check::{Randomized, assert_conserved, steps};
 use kata::sync::Arc;
 use kata::thread;
 use treiber_stack::Stack;
@@ -142,5 +142,68 @@ fn twenty_threads_lose_nothing() {
         assert_conserved(0..2 * MANY, popped);
         drop(stack);
         shelf.assert_all_dropped_once();
+    });
+}
+
+#[test]
+fn two_stacks_at_once_keep_to_themselves() {
+    // One of them goes while threads are in the other one.
+    let shelf = Shelf::new();
+    Randomized::new().schedules(200).no_leaks().run(move || {
+        let (stays, goes) = (Arc::new(Stack::new()), Arc::new(Stack::new()));
+        let threads: Vec<_> = (0..3)
+            .map(|thread| {
+                let (stays, goes) = (stays.clone(), goes.clone());
+                thread::spawn(move || {
+                    stays.push(shelf.pack(2 * thread));
+                    goes.push(shelf.pack(10 + thread));
+                    let popped = pop(&goes);
+                    drop(goes);
+                    assert!(
+                        popped.is_some_and(|id| id >= 10),
+                        "a pop after a push found nothing, or what was pushed to another stack: {popped:?}"
+                    );
+                    let popped = pop(&stays);
+                    stays.push(shelf.pack(2 * thread + 1));
+                    popped
+                })
+            })
+            .collect();
+        drop(goes);
+        let mut popped = Vec::new();
+        for thread in threads {
+            popped.extend(thread.join().unwrap());
+        }
+        popped.extend(iter::from_fn(|| pop(&stays)).take(10));
+        assert_conserved(0..6, popped);
+        drop(stays);
+        shelf.assert_all_dropped_once();
+    });
+}
+
+#[test]
+fn an_operation_on_a_long_stack_takes_no_more_steps() {
+    const LONG: usize = 140;
+    const STEPS: usize = 25;
+    Randomized::new().schedules(1).run(|| {
+        let me = thread::current();
+        let stack = Stack::new();
+        let before = steps(&me);
+        // Who yields is not taken for one that spins.
+        for value in 0..LONG {
+            stack.push(value);
+            thread::yield_now();
+        }
+        for _ in 0..LONG / 2 {
+            stack.pop();
+            stack.is_empty();
+            thread::yield_now();
+        }
+        let each = (steps(&me) - before) / (2 * LONG);
+        assert!(
+            each <= STEPS,
+            "{LONG} values were pushed and half of them popped, by one thread, and an operation took {each} steps on average: the \
+             longer the stack, the slower"
+        );
     });
 }

@@ -4,7 +4,12 @@
 //! are left and of the memory. Memory is counted, not sampled.
 //! Does not decide anything about two threads: a stack whose `head` is a plain pointer would pass.
 
-use kata::check::{Drops, Foreign, InDrop, allocations_in};
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Barrier;
+use std::thread;
+
+use kata::check::{Drops, Foreign, InDrop, allocations_in, assert_conserved};
 use rstest::rstest;
 use treiber_stack::Stack;
 
@@ -66,16 +71,58 @@ fn values_without_a_size_are_counted_like_any_other() {
     );
 }
 
-#[test]
-fn values_keep_their_alignment() {
-    #[derive(Debug, PartialEq)]
-    #[repr(align(64))]
-    struct Line(u8);
+/// Looks at its own address as it goes.
+macro_rules! aligned {
+    ($name:ident, $align:literal, $content:ty) => {
+        #[derive(Debug)]
+        #[repr(align($align))]
+        struct $name($content);
 
-    let stack = Stack::new();
-    stack.push(Line(1));
-    stack.push(Line(2));
-    assert_eq!([stack.pop(), stack.pop()], [Some(Line(2)), Some(Line(1))]);
+        impl Drop for $name {
+            fn drop(&mut self) {
+                assert_eq!(
+                    std::ptr::from_mut(self).addr() % $align,
+                    0,
+                    "a value that asks for addresses divisible by {} was kept at another one: what it does there is undefined",
+                    $align
+                );
+            }
+        }
+    };
+}
+aligned!(Line, 64, u8);
+aligned!(Page, 4096, u8);
+aligned!(Big, 16, [u8; 9_000]);
+aligned!(Nothing, 256, ());
+
+#[test]
+fn values_keep_their_alignment_and_content() {
+    fn goes_through<T>(values: [T; 5], same: impl Fn(&T, usize) -> bool) {
+        let stack = Stack::new();
+        for value in values {
+            stack.push(value);
+        }
+        for number in [4, 3] {
+            let popped = stack.pop().expect("five values were pushed");
+            assert!(
+                same(&popped, number),
+                "value {number} was on top, and came out changed"
+            );
+        }
+        // The other ones go with the stack.
+        drop(stack);
+    }
+    let numbers = [0, 1, 2, 3, 4_u8];
+    goes_through(numbers.map(Line), |line, number| {
+        usize::from(line.0) == number
+    });
+    goes_through(numbers.map(Page), |page, number| {
+        usize::from(page.0) == number
+    });
+    goes_through(numbers.map(|number| Big([number; 9_000])), |big, number| {
+        big.0.iter().all(|&byte| usize::from(byte) == number)
+    });
+    goes_through(numbers.map(|_| Nothing(())), |_, _| true);
 }
 
 #[test]
@@ -165,6 +212,128 @@ fn a_long_stack_is_dropped_in_a_loop() {
     drop(stack);
 }
 
+/// Counts its drops.
+struct Counted(usize, Rc<Cell<usize>>);
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.1.set(self.1.get() + 1);
+    }
+}
+
+#[test]
+fn the_seventy_thousandth_value_is_treated_as_the_first() {
+    // More than sixteen bits can count: of values that are there, of operations, and of values that ever passed through.
+    const MANY: usize = 70_000;
+    const LEFT: usize = 66_000;
+    let dropped = Rc::new(Cell::new(0));
+    let ((), heap) = allocations_in(|| {
+        let stack = Stack::new();
+        for value in 0..MANY {
+            stack.push(Counted(value, dropped.clone()));
+            assert!(
+                !stack.is_empty(),
+                "{} values were pushed, and is_empty says yes",
+                value + 1
+            );
+        }
+        for value in (LEFT..MANY).rev() {
+            assert!(
+                !stack.is_empty(),
+                "{} values are left, and is_empty says yes",
+                value + 1
+            );
+            let popped = stack.pop().map(|popped| popped.0);
+            assert_eq!(
+                popped,
+                Some(value),
+                "{} values are left: the newest comes first",
+                value + 1
+            );
+        }
+        for value in MANY..2 * MANY {
+            stack.push(Counted(value, dropped.clone()));
+            let popped = stack.pop().map(|popped| popped.0);
+            assert_eq!(
+                popped,
+                Some(value),
+                "{value} values have passed through: the newest comes first"
+            );
+        }
+        drop(stack);
+    });
+    assert_eq!(
+        dropped.get(),
+        2 * MANY,
+        "values that were dropped: each of them once, popped or left in the stack"
+    );
+    assert_eq!(
+        heap.live_bytes, 0,
+        "bytes that the stack, which is gone, has not given back after {MANY} values"
+    );
+}
+
+#[test]
+fn eleven_hundred_threads_are_served_like_one() {
+    // All alive at once: whoever gives a thread a place of its own runs out of places, or gives one away twice.
+    const THREADS: usize = 1_100;
+    let stack = Stack::new();
+    let all_here = Barrier::new(THREADS);
+    let popped = thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|value| {
+                let (stack, all_here) = (&stack, &all_here);
+                thread::Builder::new()
+                    .stack_size(64 << 10)
+                    .spawn_scoped(scope, move || {
+                        stack.push(value);
+                        all_here.wait();
+                        stack.pop()
+                    })
+                    .expect("a thread can be started")
+            })
+            .collect();
+        threads
+            .into_iter()
+            .filter_map(|thread| thread.join().unwrap())
+            .collect::<Vec<_>>()
+    });
+    assert_conserved(0..THREADS, popped);
+    assert!(
+        stack.is_empty(),
+        "as many pops as pushes, and is_empty says that there is something left"
+    );
+}
+
+#[test]
+fn a_stack_may_be_moved_between_two_operations() {
+    let (mut here, mut there) = (Stack::new(), Stack::new());
+    for value in 0..4 {
+        here.push(value);
+        there.push(10 + value);
+    }
+    here.pop();
+    there.pop();
+    std::mem::swap(&mut here, &mut there);
+    let moved = Box::new(here);
+    moved.push(14);
+    moved.pop();
+    assert_eq!(
+        [moved.pop(), moved.pop(), moved.pop(), moved.pop()],
+        [Some(12), Some(11), Some(10), None],
+        "the stack was moved while it held three values, the newest being 12"
+    );
+    assert!(
+        moved.is_empty() && !there.is_empty(),
+        "the two stacks were moved, and is_empty looks at the wrong one"
+    );
+    assert_eq!(
+        there.pop(),
+        Some(2),
+        "another stack was moved at the same time"
+    );
+}
+
 #[test]
 fn each_stack_stands_for_itself() {
     let (left, right) = (Stack::new(), Stack::new());
@@ -205,18 +374,63 @@ fn a_value_may_use_its_own_stack_as_it_goes() {
 }
 
 #[test]
-fn a_value_that_panics_in_its_drop_is_dropped_once() {
-    let trouble = Foreign::panics_once(1);
+fn a_value_may_use_another_stack_as_it_goes() {
+    // What a stack remembers for its thread, and not for itself, is in disorder in the middle of its drop.
+    let other: &'static Stack<InDrop<u32>> = Box::leak(Box::new(Stack::new()));
+    let nosy = Foreign::acts_once(1, || {
+        other.push(Foreign::counts().in_drop(5));
+        drop(other.pop());
+        other.push(Foreign::counts().in_drop(6));
+    });
     let stack = Stack::new();
-    for value in 0..3 {
-        stack.push(trouble.in_drop(value));
-    }
-    let popped = stack.pop().expect("three values were pushed");
-    let dropped = Foreign::survive(|| drop(stack));
-    assert!(
-        dropped.is_none() && trouble.calls() <= 2,
-        "two values were in the stack when it went, and one panicked in its drop: {} drops",
-        trouble.calls()
+    stack.push(Foreign::counts().in_drop(1));
+    stack.push(nosy.in_drop(2));
+    stack.push(Foreign::counts().in_drop(3));
+    drop(stack);
+    assert_eq!(
+        nosy.calls(),
+        1,
+        "a value that was left in the stack is dropped once"
     );
-    drop(popped);
+    let left: Vec<u32> = std::iter::from_fn(|| other.pop())
+        .take(3)
+        .map(|value| *value)
+        .collect();
+    assert_eq!(
+        left,
+        [6],
+        "while one stack was dropped another one was used, in which are now"
+    );
+}
+
+#[test]
+fn a_value_that_panics_in_its_drop_is_dropped_once() {
+    for panics in 1..=3 {
+        let trouble = Foreign::panics_once(panics);
+        let drops: [Cell<usize>; 4] = Default::default();
+        struct Value<'a>(&'a Cell<usize>, Foreign);
+        impl Drop for Value<'_> {
+            fn drop(&mut self) {
+                self.0.set(self.0.get() + 1);
+                self.1.call();
+            }
+        }
+        let stack = Stack::new();
+        for here in &drops {
+            stack.push(Value(here, trouble.clone()));
+        }
+        let popped = stack.pop().expect("four values were pushed");
+        let dropped = Foreign::survive(|| drop(stack));
+        assert!(
+            dropped.is_none(),
+            "a value panicked in its drop, and the stack kept it to itself"
+        );
+        let counts: Vec<_> = drops.iter().map(Cell::get).collect();
+        assert!(
+            counts[..3].iter().all(|&count| count <= 1) && counts[2] == 1 && counts[3] == 0,
+            "three values were in the stack when it went, and number {panics} from the top panicked in its drop. Drops of each, \
+             from the bottom, the popped one last: {counts:?}"
+        );
+        drop(popped);
+    }
 }
