@@ -6,6 +6,7 @@
 //! | [`stage`] | the fresh copy of the course on which it is laid |
 //! | [`registry`] | the downloaded crates, and nothing else of cargo's |
 //! | [`sandbox`] | where a cell runs |
+//! | [`cgroup`] | what the kernel limits of it, where it may |
 //! | [`cell`] | the grader inside the sandbox |
 //! | [`outcome`], [`page`] | results as data, as a table, as pages |
 //! | [`merge`] | the results of several machines as one |
@@ -28,6 +29,7 @@ use crate::result::{CheckReport, Report, State};
 use crate::shard::Shard;
 
 pub mod cell;
+pub mod cgroup;
 pub mod merge;
 pub mod outcome;
 pub mod page;
@@ -97,6 +99,9 @@ pub fn grade(root: &Path, plan: &Plan, listener: &dyn Listener) -> Result<Result
     } else {
         Sandbox::find(root, stage.folder())?
     };
+    if let Some(limits) = sandbox.limits() {
+        tell(&format!("limits: {limits}"));
+    }
     let lock = Lock::read(&stage.course)?;
     let work = Work {
         course: Course::read(&stage.course, &lock)?,
@@ -201,6 +206,7 @@ impl Work<'_> {
             let what = match self.sandbox.run(&cell, Task::Prepare, stopped)? {
                 Ending::Answered(Answer::Prepared) => return Ok(()),
                 Ending::Answered(Answer::Trouble(what)) | Ending::Silent(what) => what,
+                Ending::OutOfMemory(what) => what,
                 Ending::Answered(Answer::Graded(..)) | Ending::OutOfTime => "No answer.".to_owned(),
             };
             let advice = "The course itself could not be built, so nothing was graded.";
@@ -289,6 +295,9 @@ impl Work<'_> {
                         "The grader had not answered after {seconds} s, so it was stopped: did the code stop it?"
                     );
                     return Ok(graded(exercise, Some(State::Hanging), vec![note]));
+                }
+                Ending::OutOfMemory(what) => {
+                    return Ok(graded(exercise, Some(State::Failing), vec![what]));
                 }
             }
         }

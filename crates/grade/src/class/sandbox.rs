@@ -14,6 +14,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use super::cell::{Answer, CellLimits, Request, answer_in};
+use super::cgroup::{Cgroup, Cgroups, Most};
 use super::registry::Registry;
 use super::stage::output_of;
 use crate::error::{Error, Result};
@@ -31,6 +32,13 @@ fn limits(workers: usize) -> CellLimits {
         threads: 512 * (workers as u64 + 1),
         memory: 8 << 30,
         file_size: 1 << 30,
+    }
+}
+/// What all of a cell may use together, where the kernel counts it.
+fn most(workers: usize) -> Most {
+    Most {
+        memory: (4 << 30) + (1 << 30) * (workers as u64).saturating_sub(1),
+        tasks: limits(workers).threads,
     }
 }
 /// Bytes of a cell's output that are kept: the answer has to be among them.
@@ -66,6 +74,8 @@ pub struct Bubblewrap {
     registry: Registry,
     /// The user of the first cell, if the grader can choose.
     first_user: Option<u32>,
+    /// Where cells get cgroups of their own, if they can.
+    cgroups: Option<Cgroups>,
 }
 
 /// One cell to be run.
@@ -102,6 +112,8 @@ pub enum Ending {
     Silent(String),
     /// Its time was over.
     OutOfTime,
+    /// The kernel ended it for want of memory, and this is what there is to say.
+    OutOfMemory(String),
 }
 
 impl Sandbox {
@@ -115,6 +127,17 @@ impl Sandbox {
         match self {
             Self::Bubblewrap(_) => "bubblewrap",
             Self::None => "none",
+        }
+    }
+
+    /// What keeps the limits of a sandbox, if there is one.
+    pub fn limits(&self) -> Option<&'static str> {
+        match self {
+            Self::Bubblewrap(bubblewrap) => {
+                let cgroups = bubblewrap.cgroups.as_ref();
+                Some(cgroups.map_or("processes alone", Cgroups::name))
+            }
+            Self::None => None,
         }
     }
 
@@ -160,7 +183,19 @@ impl Sandbox {
         };
         let request = serde_json::to_vec(&request)
             .map_err(|error| Error::new(format!("No request: {error}"), ""))?;
-        ask(command, &request, &nonce, cell.limit, stopped)
+        // What is built for all is the course's own.
+        let cgroup = match self {
+            Self::Bubblewrap(bubblewrap) if !written => bubblewrap.cgroup(cell.workers)?,
+            _ => None,
+        };
+        ask(
+            command,
+            cgroup.as_ref(),
+            &request,
+            &nonce,
+            cell.limit,
+            stopped,
+        )
     }
 }
 
@@ -193,6 +228,7 @@ impl Bubblewrap {
             sysroot: PathBuf::from(sysroot.trim_end()),
             registry: Registry::find(root, stage)?,
             first_user: first_user(),
+            cgroups: Cgroups::find(),
         };
         let mut probe = bubblewrap.beginning(0, &[]);
         probe.args(["--", "/bin/true"]);
@@ -204,6 +240,19 @@ impl Bubblewrap {
             )
         })?;
         Ok(bubblewrap)
+    }
+
+    fn cgroup(&self, workers: usize) -> Result<Option<Cgroup>> {
+        let Some(cgroups) = &self.cgroups else {
+            return Ok(None);
+        };
+        let made = cgroups.make(most(workers)).map_err(|error| {
+            Error::new(
+                format!("No cgroup could be made for a sandbox: {error}"),
+                "Another run goes on where this one was.",
+            )
+        })?;
+        Ok(Some(made))
     }
 
     fn command(&self, cell: &Cell<'_>, warm: &Path, written: bool) -> Result<Command> {
@@ -391,6 +440,7 @@ fn nonce() -> Result<String> {
 
 fn ask(
     mut command: Command,
+    cgroup: Option<&Cgroup>,
     request: &[u8],
     nonce: &str,
     limit: Duration,
@@ -403,6 +453,9 @@ fn ask(
             "",
         )
     };
+    if let Some(cgroup) = cgroup {
+        command = cgroup.enter(&command);
+    }
     let (stdin_reader, mut stdin) = io::pipe().map_err(trouble)?;
     let (stdout, stdout_writer) = io::pipe().map_err(trouble)?;
     let (stderr, stderr_writer) = io::pipe().map_err(trouble)?;
@@ -432,15 +485,25 @@ fn ask(
         pauses.pause();
     };
     // Of a sandbox everything dies with its first process, so both streams end.
-    let (status, _) = group.kill().map_err(trouble)?;
+    let killed = group.kill();
+    if let Some(cgroup) = cgroup {
+        cgroup.kill();
+    }
+    let (status, _) = killed.map_err(trouble)?;
     let stdout = stdout.join().unwrap_or_default();
     let stderr = stderr.join().unwrap_or_default();
     if let Some(early) = early {
         return early.ok_or(Error::Interrupted);
     }
-    Ok(match answer_in(&stdout, nonce) {
-        Some(answer) => Ending::Answered(answer),
-        None => {
+    let out_of_memory = cgroup.and_then(Cgroup::out_of_memory);
+    Ok(match (answer_in(&stdout, nonce), out_of_memory) {
+        (Some(Answer::Graded(report, mut notes)), why) => {
+            notes.extend(why);
+            Ending::Answered(Answer::Graded(report, notes))
+        }
+        (Some(answer), _) => Ending::Answered(answer),
+        (None, Some(why)) => Ending::OutOfMemory(why),
+        (None, None) => {
             let stderr = String::from_utf8_lossy(&stderr);
             Ending::Silent(format!("{status}. {}", stderr.trim()).trim().to_owned())
         }

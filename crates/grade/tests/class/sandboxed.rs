@@ -218,6 +218,60 @@ fn a_sandbox_holds_whoever_wants_out() {
     assert_eq!(fs::read_to_string(secret).unwrap(), "the teacher's");
 }
 
+/// What a grader's cells have of cgroups, by the name that it gives them.
+fn cgroups_of(grader: u32) -> Vec<String> {
+    let name = format!("kata-cell-{grader}-*");
+    let found = Command::new("find")
+        .args(["/sys/fs/cgroup", "-type", "d", "-name", &name])
+        .output()
+        .unwrap();
+    text(&found.stdout).lines().map(str::to_owned).collect()
+}
+
+/// The disk and the process have less than the guards of a test allow, each for itself.
+#[test]
+fn memory_of_all_together_is_limited_where_cgroups_are_allowed() {
+    const NAME: &str = "memory_of_all_together_is_limited_where_cgroups_are_allowed";
+    if !can_be_tried(NAME) {
+        return;
+    }
+    let course = Course::write("class-memory");
+    put(
+        &course.root.join("submissions/eats/rest/src/lib.rs"),
+        &answer(
+            "let piece = vec![1; 64 << 20];
+             for file in 0..3 {
+                 use std::io::Write;
+                 let mut to = std::fs::File::create(format!(\"/scratch/tmp/{file}\")).unwrap();
+                 for _ in 0..15 { to.write_all(&piece).unwrap(); }
+             }
+             let mut pieces = Vec::new();
+             for _ in 0..22 { pieces.push(piece.clone()); }
+             if std::hint::black_box(pieces).len() == 22 { 42 } else { 1 }",
+        ),
+    );
+    let output = course
+        .class("submissions", "out", &["--jobs", "64"])
+        .output()
+        .unwrap();
+    ended_with(&output, 0);
+    let stderr = text(&output.stderr);
+    assert_eq!(stderr.matches("limits: ").count(), 1, "{stderr}");
+    if stderr.contains("limits: processes alone\n") {
+        let required = std::env::var_os("KATA_REQUIRE_CGROUP").is_some();
+        assert!(!required, "no cgroup can be made");
+        super::say_skipped(NAME, "no cgroup can be made");
+        return;
+    }
+    assert!(stderr.contains("limits: cgroup v"), "{stderr}");
+    let record = course.text("out/submissions/eats.json");
+    assert_eq!(course.state("out", "eats", "1.03"), "failing", "{record}");
+    assert!(
+        record.contains("Out of memory: together the processes of the sandbox"),
+        "{record}"
+    );
+}
+
 /// Until a sandboxed sleeper is there.
 fn wait_for_sleeper(seconds: u32, run: &mut std::process::Child) {
     while running(&seconds.to_string()) == 0 {
@@ -241,6 +295,7 @@ fn a_stopped_run_leaves_no_sandbox_and_goes_on() {
         format!("std::process::Command::new(\"sleep\").arg(\"{seconds}\").status().unwrap(); 42");
     put(&submissions.join("anna/answer/src/lib.rs"), &answer("42"));
     put(&submissions.join("ben/answer/src/lib.rs"), &answer(&sleeps));
+    let mut graders = Vec::new();
     for (name, code) in [("INT", Some(130)), ("TERM", Some(130)), ("KILL", None)] {
         let mut run = course
             .class(
@@ -253,6 +308,7 @@ fn a_stopped_run_leaves_no_sandbox_and_goes_on() {
             .spawn()
             .unwrap();
         wait_for_sleeper(seconds, &mut run);
+        graders.push((run.id(), !cgroups_of(run.id()).is_empty()));
         signal(run.id(), name);
         assert_eq!(run.wait().unwrap().code(), code, "SIG{name}");
         // Nobody waits for what a killed grader leaves; the system takes it away.
@@ -260,6 +316,10 @@ fn a_stopped_run_leaves_no_sandbox_and_goes_on() {
             std::thread::yield_now();
         }
         assert_eq!(running(&seconds.to_string()), 0, "SIG{name}");
+        // A killed grader's are removed by the next.
+        if name != "KILL" {
+            assert_eq!(cgroups_of(run.id()), Vec::<String>::new(), "SIG{name}");
+        }
     }
     put(&submissions.join("ben/answer/src/lib.rs"), &answer("42"));
     let output = course
@@ -268,6 +328,11 @@ fn a_stopped_run_leaves_no_sandbox_and_goes_on() {
         .unwrap();
     ended_with(&output, 0);
     let stderr = text(&output.stderr);
+    let has_cgroups = stderr.contains("limits: cgroup v");
+    for (grader, had_cgroups) in graders {
+        assert_eq!(had_cgroups, has_cgroups, "{stderr}");
+        assert_eq!(cgroups_of(grader), Vec::<String>::new());
+    }
     assert!(
         stderr.contains("ben: 1 passing, 2 not started\n"),
         "{stderr}"
