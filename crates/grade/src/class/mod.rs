@@ -7,6 +7,7 @@
 //! | [`registry`] | the downloaded crates, and nothing else of cargo's |
 //! | [`sandbox`] | where a cell runs |
 //! | [`cgroup`] | what the kernel limits of it, where it may |
+//! | [`refusal`] | what to do where there is no sandbox |
 //! | [`cell`] | the grader inside the sandbox |
 //! | [`outcome`], [`page`] | results as data, as a table, as pages |
 //! | [`merge`] | the results of several machines as one |
@@ -33,6 +34,7 @@ pub mod cgroup;
 pub mod merge;
 pub mod outcome;
 pub mod page;
+pub mod refusal;
 pub mod registry;
 pub mod sandbox;
 pub mod stage;

@@ -10,11 +10,12 @@ use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read, Write as _};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use super::cell::{Answer, CellLimits, Request, answer_in};
 use super::cgroup::{Cgroup, Cgroups, Most};
+use super::refusal::{self, Circumstances};
 use super::registry::Registry;
 use super::stage::output_of;
 use crate::error::{Error, Result};
@@ -232,14 +233,25 @@ impl Bubblewrap {
         };
         let mut probe = bubblewrap.beginning(0, &[]);
         probe.args(["--", "/bin/true"]);
-        output_of(&mut probe).map_err(|error| {
-            Error::new(
-                format!("bubblewrap is installed but makes no sandbox here. {error}"),
-                "In a container, user namespaces have to be allowed, or the grader has to be root. Or say --trust if you \
-                 trust every submission as you trust your own code.",
-            )
-        })?;
-        Ok(bubblewrap)
+        let probed = probe.stdin(Stdio::null()).output();
+        let said = match probed {
+            Ok(output) if output.status.success() => return Ok(bubblewrap),
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let advice = refusal::advice(&Circumstances {
+            root: is_root(),
+            program: &bubblewrap.program,
+            setuid: is_setuid(&bubblewrap.program),
+            said: &said,
+            setting: &|name| {
+                fs::read_to_string(Path::new("/proc/sys").join(name.replace('.', "/"))).ok()
+            },
+        });
+        Err(Error::new(
+            format!("bubblewrap is installed but makes no sandbox here: {said}"),
+            advice,
+        ))
     }
 
     fn cgroup(&self, workers: usize) -> Result<Option<Cgroup>> {
@@ -391,10 +403,31 @@ fn in_path(program: &str) -> Option<PathBuf> {
         .find(|path| path.is_file())
 }
 
+#[cfg(unix)]
+fn is_root() -> bool {
+    rustix::process::geteuid().is_root()
+}
+
+#[cfg(not(unix))]
+fn is_root() -> bool {
+    false
+}
+
+#[cfg(unix)]
+fn is_setuid(program: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    fs::metadata(program).is_ok_and(|metadata| metadata.mode() & 0o4000 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_setuid(_program: &Path) -> bool {
+    false
+}
+
 /// The first of [`CELLS`] users that nobody else is, for root; nothing for everybody else.
 #[cfg(target_os = "linux")]
 fn first_user() -> Option<u32> {
-    if !rustix::process::geteuid().is_root() {
+    if !is_root() {
         return None;
     }
     // How many users there are: in a container perhaps no more than 65536.
