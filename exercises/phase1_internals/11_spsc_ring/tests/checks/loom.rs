@@ -203,8 +203,8 @@ fn use_alone(
 
 #[test]
 fn a_ring_that_was_used_for_long_is_as_careful_as_a_new_one() {
-    // What comes is the 8th, 16th, 64th or 256th call, value or refusal, and the ones around it.
-    for (refusals, laps) in [(7, 6), (15, 14), (63, 62), (255, 254)] {
+    // What comes is the 8th or 16th call, value or refusal, and the ones around it.
+    for (refusals, laps) in [(7, 6), (15, 14)] {
         Exhaustive::new()
             .preemptions(2)
             .branches(20_000)
