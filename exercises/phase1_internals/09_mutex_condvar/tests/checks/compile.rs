@@ -98,6 +98,19 @@ fn a_mutex_keeps_no_reference_to_what_is_gone() {
             "let mutex = Mutex::new(String::new()); let guard = mutex.lock(); let text: &str = &guard; drop(guard); text.len();",
             "a reference outlives its guard: two threads use the value at once",
         )
+        .accepts(
+            "let text = String::new(); let mutex = Mutex::new(Vec::new()); let changed = Condvar::new(); \
+             std::thread::scope(|scope| { scope.spawn(|| { mutex.lock().push(&text); changed.notify_all(); }); }); \
+             changed.wait_while(mutex.lock(), |texts| texts.is_empty()).clear();",
+            "a mutex around what borrows cannot be shared by scoped threads",
+        )
+        .rejects(
+            "E0597",
+            "struct Last<'a>(&'a String); \
+             impl Drop for Last<'_> { fn drop(&mut self) { println!(\"{}\", self.0); } } \
+             let mutex = Mutex::new(None); let text = String::new(); *mutex.lock() = Some(Last(&text));",
+            "the compiler does not know that the mutex drops its value: the value's own drop reads a local variable that is gone",
+        )
         .rejects(
             "E0382",
             "let mutex = Mutex::new(0); let guard = mutex.lock(); drop(Condvar::new().wait(guard)); drop(guard);",

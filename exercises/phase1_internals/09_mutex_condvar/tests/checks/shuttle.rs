@@ -45,6 +45,52 @@ fn add_one_slowly(value: &mut usize) {
 }
 
 #[test]
+fn condvars_of_one_mutex_are_not_mixed_up() {
+    randomized(|| {
+        let shared = Arc::new((Mutex::new([false; 2]), [Condvar::new(), Condvar::new()]));
+        let waiters = start(2, &shared, |number, (done, changed)| {
+            drop(changed[number].wait_while(done.lock(), |done| !done[number]));
+        });
+        let (done, changed) = &*shared;
+        for number in [1, 0] {
+            done.lock()[number] = true;
+            // Not for the one who waits for the other.
+            changed[number].notify_one();
+        }
+        join(waiters);
+    });
+}
+
+#[test]
+fn condvar_wait_while_asks_as_often_as_it_is_notified() {
+    /// In case somebody loses patience.
+    const TURNS: usize = 1_100;
+    Randomized::new().schedules(3).steps(400_000).run(|| {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let shared = Arc::new((Mutex::new(false), Condvar::new(), asked.clone()));
+        let waiter = start(1, &shared, |_, (done, changed, asked)| {
+            let guard = changed.wait_while(done.lock(), |done| {
+                asked.fetch_add(1, Relaxed);
+                !*done
+            });
+            assert!(
+                *guard,
+                "wait_while has returned although its condition still holds, after it was asked many times: a consumer takes \
+                 from an empty basket"
+            );
+        });
+        let (done, changed, _) = &*shared;
+        while asked.load(Relaxed) < TURNS {
+            changed.notify_one();
+            thread::yield_now();
+        }
+        *done.lock() = true;
+        changed.notify_one();
+        join(waiter);
+    });
+}
+
+#[test]
 fn mutex_loses_no_update_and_leaves_nobody_asleep() {
     const THREADS: usize = 4;
     const UPDATES: usize = 3;

@@ -202,25 +202,32 @@ fn waiting_leaves_no_memory_behind() {
 }
 
 #[test]
-fn twenty_threads_that_wait_at_once_are_all_served() {
-    const MANY: usize = 20;
-    Stress::new(MANY).rounds(50).run(
+fn hundreds_of_threads_that_wait_at_once_are_all_served() {
+    /// More than a number of eight bits counts, or a table of 256 holds.
+    const MANY: usize = 300;
+    Stress::new(MANY).rounds(3).run(
         |_round| (Mutex::new(0), Condvar::new(), Semaphore::new(0)),
         |_thread, (count, changed, semaphore)| {
-            // All but the last wait for it on the condition variable, and all wait for the permits that it releases.
             let mut arrived = count.lock();
             *arrived += 1;
+            // All but the last wait for it on the condition variable.
             if *arrived == MANY {
                 changed.notify_all();
-                semaphore.release(MANY);
             } else {
                 arrived = changed.wait_while(arrived, |arrived| *arrived < MANY);
             }
+            *arrived += 1;
+            let last = *arrived == 2 * MANY;
             drop(arrived);
+            // And then for the permits that it releases, once they have had time to go to sleep.
+            if last {
+                (0..2_000).for_each(|_| std::thread::yield_now());
+                semaphore.release(MANY);
+            }
             semaphore.acquire().forget();
         },
         |(count, _, semaphore), _results| {
-            assert_eq!(*left(&count), MANY, "an arrival was lost");
+            assert_eq!(*left(&count), 2 * MANY, "an arrival was lost");
             assert!(
                 semaphore.try_acquire().is_none(),
                 "{MANY} permits were released and {MANY} used up, and there is one more"

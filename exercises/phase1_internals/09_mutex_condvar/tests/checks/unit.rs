@@ -349,6 +349,69 @@ fn two_mutexes_in_one_thread_are_not_mixed_up() {
     );
 }
 
+#[test]
+fn forty_mutexes_and_permits_may_be_held_at_once() {
+    const MANY: usize = 40;
+    let mutexes: Vec<Mutex<usize>> = (0..MANY).map(Mutex::new).collect();
+    let semaphores: Vec<Semaphore> = (0..MANY).map(|_| Semaphore::new(1)).collect();
+    let mut guards: Vec<_> = mutexes.iter().map(Mutex::lock).collect();
+    let permits: Vec<_> = semaphores.iter().map(Semaphore::acquire).collect();
+    for (number, mutex) in mutexes.iter().enumerate() {
+        assert!(
+            mutex.try_lock().is_none() && semaphores[number].try_acquire().is_none(),
+            "mutex or semaphore {number} of {MANY} that are held is free"
+        );
+        *guards[number] += 1;
+    }
+    // The first one first.
+    drop((guards, permits));
+    for (number, mutex) in mutexes.iter().enumerate() {
+        assert_eq!(
+            mutex.try_lock().map(|value| *value),
+            Some(number + 1),
+            "a thread has held {MANY} mutexes at once and given all of them back, and one is taken or holds another one's value"
+        );
+        assert_eq!(
+            free(&semaphores[number]),
+            1,
+            "the permit of semaphore {number} was given back"
+        );
+    }
+}
+
+#[test]
+fn a_mutex_keeps_values_of_any_layout() {
+    #[derive(Clone, Copy)]
+    #[repr(align(4096))]
+    struct Page(u8);
+    let (nothing, page, big) = (
+        Mutex::new(()),
+        Mutex::new(Page(7)),
+        Mutex::new([7_u64; 5_000]),
+    );
+    let (nothing_held, mut page_held) = (nothing.lock(), page.lock());
+    assert!(
+        nothing.try_lock().is_none(),
+        "a mutex around a value of no bytes is taken and can be taken again: whoever needs a lock and no value has none"
+    );
+    assert!(
+        std::ptr::from_ref(&*page_held).addr() % 4096 == 0 && page_held.0 == 7,
+        "a value that must lie at the beginning of a page lies elsewhere, or is another one"
+    );
+    *page_held = Page(8);
+    drop((nothing_held, page_held));
+    assert!(
+        nothing.try_lock().is_some() && page.try_lock().is_some_and(|page| page.0 == 8),
+        "the guard is gone, and the mutex is taken or has lost what was written"
+    );
+    big.lock()[4_999] = 8;
+    assert_eq!(
+        big.lock().iter().sum::<u64>(),
+        7 * 4_999 + 8,
+        "a large value has changed"
+    );
+}
+
 /// More than a number of 16 bits counts, in case places in the queue are numbered.
 #[test]
 fn the_hundred_thousandth_who_gives_up_on_a_semaphore_does_so_as_the_first() {
