@@ -2,8 +2,9 @@
 //!
 //! Decides whether two threads can be inside at once, and whether whoever comes in sees what the one before it did. A missing
 //! fence, or one in the wrong place, shows here; a missing Acquire or Release shows here and nowhere else.
-//! Does not decide how the locks fare among more than three threads, all of which spin, or whether they are fair. May take a
-//! SeqCst read-modify-write on some other word for a fence, as it is one on x86; the C++ memory model does not promise that.
+//! A SeqCst read-modify-write on some other word is no fence here, though it is one on x86: the C++ memory model does not
+//! promise it.
+//! Does not decide how the locks fare among more than three threads, all of which spin, or whether they are fair.
 
 use dekker::{BiasedLock, Peterson};
 use kata::cell::UnsafeCell;
