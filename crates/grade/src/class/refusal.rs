@@ -24,7 +24,7 @@ pub fn advice(found: &Circumstances<'_>) -> String {
             "Ordinary users may make no namespaces here: allow it with `sudo sysctl -w {name}={value}`, or grade as root."
         )
     };
-    let what = if found.said.contains("nknown option") {
+    let what = if found.said.to_lowercase().contains("unknown option") {
         "It is too old: install bubblewrap 0.8 or later.".to_owned()
     } else if found.said.contains("setpriv") {
         "As root, `class` needs /usr/bin/setpriv: install util-linux.".to_owned()
