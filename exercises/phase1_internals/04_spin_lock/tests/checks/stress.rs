@@ -4,6 +4,9 @@
 //! in which the operating system takes the processor from an owner, as it will in production.
 //! Does not decide orderings: x86 forgives every one of them. Does not prove anything: it samples.
 
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::thread;
+
 use kata::check::Stress;
 use spin_lock::{Guard, SpinLock};
 
@@ -58,5 +61,38 @@ fn try_lock_loses_no_update() {
                 "two calls of try_lock succeeded at once and one overwrote what the other had counted"
             );
         },
+    );
+}
+
+#[test]
+fn hundreds_of_waiters_are_let_in_one_by_one() {
+    /// More than a number of eight bits counts.
+    const WAITERS: usize = 260;
+    let (lock, come) = (SpinLock::new(0), AtomicUsize::new(0));
+    let guard = lock.lock();
+    thread::scope(|scope| {
+        for _ in 0..WAITERS {
+            scope.spawn(|| {
+                come.fetch_add(1, Relaxed);
+                *lock.lock() += 1;
+            });
+        }
+        // Until all have come, and a while longer, so that they wait.
+        while come.load(Relaxed) < WAITERS {
+            thread::yield_now();
+        }
+        for _ in 0..100 {
+            thread::yield_now();
+        }
+        assert!(
+            *guard == 0 && lock.try_lock().is_none(),
+            "two guards at once: the lock is held and {WAITERS} threads want it, and one of these got it as well"
+        );
+        drop(guard);
+    });
+    assert_eq!(
+        *left(&lock),
+        WAITERS,
+        "{WAITERS} threads waited for the lock, two held it at once, and one overwrote what the other had counted"
     );
 }
