@@ -209,6 +209,23 @@ impl Cgroup {
         })
     }
 
+    /// If the kernel has refused to begin another process in it, for there were too many: what there is to say.
+    pub fn out_of_tasks(&self) -> Option<String> {
+        let refused = self.folders.iter().any(|(folder, _)| {
+            let text = fs::read_to_string(folder.join("pids.events")).unwrap_or_default();
+            text.lines()
+                .filter_map(|line| line.strip_prefix("max "))
+                .any(|count| count.trim() != "0")
+        });
+        refused.then(|| {
+            format!(
+                "More than {} processes and threads ran at once in the sandbox, so that the grader could not begin another \
+                 one.",
+                self.most.tasks
+            )
+        })
+    }
+
     /// Kills all that is in it.
     pub fn kill(&self) {
         for (folder, _) in &self.folders {
@@ -434,6 +451,11 @@ mod tests {
         assert_eq!(cgroup.out_of_memory(), None);
         fs::write(folder.join("memory.events"), "max 3\noom 1\noom_kill 2\n").unwrap();
         assert!(cgroup.out_of_memory().unwrap().contains("4096 MiB"));
+        assert_eq!(cgroup.out_of_tasks(), None);
+        fs::write(folder.join("pids.events"), "max 0\n").unwrap();
+        assert_eq!(cgroup.out_of_tasks(), None);
+        fs::write(folder.join("pids.events"), "max 7\n").unwrap();
+        assert!(cgroup.out_of_tasks().unwrap().contains("1024 processes"));
         fs::write(folder.join("cgroup.kill"), "").unwrap();
         cgroup.kill();
         assert_eq!(read(&folder, "cgroup.kill"), "1");

@@ -208,7 +208,7 @@ impl Work<'_> {
             let what = match self.sandbox.run(&cell, Task::Prepare, stopped)? {
                 Ending::Answered(Answer::Prepared) => return Ok(()),
                 Ending::Answered(Answer::Trouble(what)) | Ending::Silent(what) => what,
-                Ending::OutOfMemory(what) => what,
+                Ending::UsedUp(what) => what,
                 Ending::Answered(Answer::Graded(..)) | Ending::OutOfTime => "No answer.".to_owned(),
             };
             let advice = "The course itself could not be built, so nothing was graded.";
@@ -298,7 +298,7 @@ impl Work<'_> {
                     );
                     return Ok(graded(exercise, Some(State::Hanging), vec![note]));
                 }
-                Ending::OutOfMemory(what) => {
+                Ending::UsedUp(what) => {
                     return Ok(graded(exercise, Some(State::Failing), vec![what]));
                 }
             }

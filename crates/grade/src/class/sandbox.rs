@@ -113,8 +113,8 @@ pub enum Ending {
     Silent(String),
     /// Its time was over.
     OutOfTime,
-    /// The kernel ended it for want of memory, and this is what there is to say.
-    OutOfMemory(String),
+    /// It has used up what the kernel gives it, and this is what there is to say.
+    UsedUp(String),
 }
 
 impl Sandbox {
@@ -534,13 +534,20 @@ fn ask(
             notes.extend(why);
             Ending::Answered(Answer::Graded(report, notes))
         }
-        (Some(answer), _) => Ending::Answered(answer),
-        (None, Some(why)) => Ending::OutOfMemory(why),
-        (None, None) => {
-            let stderr = String::from_utf8_lossy(&stderr);
-            Ending::Silent(format!("{status}. {}", stderr.trim()).trim().to_owned())
-        }
+        (Some(Answer::Prepared), _) => Ending::Answered(Answer::Prepared),
+        (None, Some(why)) => Ending::UsedUp(why),
+        (answer, _) => match (cgroup.and_then(Cgroup::out_of_tasks), answer) {
+            (Some(why), _) => Ending::UsedUp(why),
+            (None, Some(answer)) => Ending::Answered(answer),
+            (None, None) => silent(&stderr, status),
+        },
     })
+}
+
+/// What a cell leaves that has not answered.
+fn silent(stderr: &[u8], status: impl std::fmt::Display) -> Ending {
+    let stderr = String::from_utf8_lossy(stderr);
+    Ending::Silent(format!("{status}. {}", stderr.trim()).trim().to_owned())
 }
 
 /// Reads to the end, so that no writer has to wait, and keeps at least the last `kept` bytes.
