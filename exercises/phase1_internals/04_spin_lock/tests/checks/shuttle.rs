@@ -78,7 +78,7 @@ fn try_lock_loses_no_update() {
 fn twenty_waiters_are_let_in_one_by_one() {
     const WAITERS: usize = 20;
     // Steps for a lock whose waiters take turns, too.
-    Randomized::new().schedules(40).steps(400_000).run(|| {
+    Randomized::new().schedules(8).steps(400_000).run(|| {
         let lock = Arc::new(SpinLock::new(0));
         let guard = lock.lock();
         let waiters = [(); WAITERS].map(|()| {
@@ -111,7 +111,7 @@ fn twenty_waiters_are_let_in_one_by_one() {
 #[test]
 fn a_waiter_waits_as_long_as_it_takes() {
     /// More than a number of 16 bits counts.
-    const HOLD: usize = 70_000;
+    const HOLD: usize = 66_000;
     Randomized::new().schedules(1).steps(4 * HOLD).run(|| {
         let lock = Arc::new(SpinLock::new(0));
         let mut guard = lock.lock();
